@@ -1,0 +1,65 @@
+package facts
+
+import "net/netip"
+
+// CNI is the configuration directory of the container runtime.
+type CNI struct {
+	Dir     string      `json:"dir"`
+	BinDir  string      `json:"binDir"`
+	Files   []CNIFile   `json:"files,omitempty"` // .conf, .conflist and .json in name order, the order in which libcni reads them
+	Flannel *FlannelEnv `json:"flannel,omitempty"`
+}
+
+// CNIFile is one configuration file.
+type CNIFile struct {
+	Name         string      `json:"name"`
+	Error        string      `json:"error,omitempty"` // why it cannot be used; its other fields are then empty
+	Network      string      `json:"network,omitempty"`
+	Version      string      `json:"version,omitempty"`
+	DisableCheck bool        `json:"disableCheck,omitempty"`
+	Plugins      []CNIPlugin `json:"plugins,omitempty"`
+}
+
+// CNIPlugin is one plugin of a chain.
+type CNIPlugin struct {
+	Type         string          `json:"type"`
+	Binary       *bool           `json:"binary,omitempty"` // its program is in BinDir; nil where that could not be looked up
+	Bridge       string          `json:"bridge,omitempty"` // the bridge plugin's, its default filled in
+	MTU          int             `json:"mtu,omitempty"`
+	Hairpin      bool            `json:"hairpin,omitempty"`
+	Promisc      bool            `json:"promisc,omitempty"`
+	IPAM         string          `json:"ipam,omitempty"`
+	DataDir      string          `json:"dataDir,omitempty"` // of host-local
+	Subnets      []netip.Prefix  `json:"subnets,omitempty"`
+	Capabilities map[string]bool `json:"capabilities,omitempty"`
+}
+
+// FlannelEnv is /run/flannel/subnet.env.
+type FlannelEnv struct {
+	Network netip.Prefix `json:"network"`
+	Subnet  netip.Prefix `json:"subnet"` // with the bridge's address as host part
+	MTU     int          `json:"mtu"`
+	IPMasq  bool         `json:"ipMasq"`
+}
+
+// IPAM is what host-local has reserved.
+type IPAM struct {
+	Networks []IPAMNetwork `json:"networks,omitempty"`
+}
+
+// IPAMNetwork is one directory below /var/lib/cni/networks.
+type IPAMNetwork struct {
+	Name         string         `json:"name"`
+	Dir          string         `json:"dir"`
+	Subnets      []netip.Prefix `json:"subnets,omitempty"`  // of the configuration that uses it; empty where none does
+	Capacity     uint64         `json:"capacity,omitempty"` // how many addresses its ranges can give; 0 where unknown
+	Reservations []Reservation  `json:"reservations,omitempty"`
+}
+
+// Reservation is one reserved address: a file named by the address that holds the container's id and interface.
+type Reservation struct {
+	IP     netip.Addr `json:"ip"`
+	ID     string     `json:"id"`
+	IfName string     `json:"ifName,omitempty"`
+	Age    int64      `json:"age"` // seconds since the file was written
+}

@@ -1,0 +1,84 @@
+package facts
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// MaxSize is the largest snapshot document, in bytes, that [Decode] reads: ten times what a node with 1,000 pods gives.
+const MaxSize = 64 << 20
+
+// ErrTooLarge says that a document is larger than [MaxSize].
+var ErrTooLarge = errors.New("larger than a snapshot can be")
+
+// Encode writes the snapshot as one JSON document.
+func (s *Snapshot) Encode(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(s)
+}
+
+// Decode reads one snapshot document from a stranger: it is bounded in size, of a known schema, without unknown fields, with nothing behind it, and
+// consistent as [Snapshot.Validate] demands. The error says what is wrong and changes nothing.
+func Decode(r io.Reader) (*Snapshot, error) {
+	limited := &io.LimitedReader{R: r, N: MaxSize + 1}
+	data, err := io.ReadAll(limited)
+	if err != nil {
+		return nil, fmt.Errorf("read snapshot: %w", err)
+	}
+	if limited.N <= 0 {
+		return nil, fmt.Errorf("decode snapshot: %w (%d MiB)", ErrTooLarge, MaxSize>>20)
+	}
+	if err := checkSchema(data); err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	var s Snapshot
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("decode snapshot: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("decode snapshot: more than one document")
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("decode snapshot: %w", err)
+	}
+	return &s, nil
+}
+
+// checkSchema comes before strict decoding, so that a newer document is called that and not a list of unknown fields.
+func checkSchema(data []byte) error {
+	var head struct {
+		Schema *int `json:"schema"`
+	}
+	err := json.Unmarshal(data, &head)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return fmt.Errorf("decode snapshot: not a whole JSON document: %w (at byte %d of %d)", err, syntax.Offset, len(data))
+	case err != nil:
+		return fmt.Errorf("decode snapshot: %w", err)
+	case head.Schema == nil:
+		return errors.New(`decode snapshot: no "schema": this is not a netmend snapshot`)
+	case *head.Schema != Schema:
+		return fmt.Errorf("decode snapshot: schema %d is not known here (this netmend reads schema %d)", *head.Schema, Schema)
+	}
+	return nil
+}
+
+// Clone is a deep copy.
+func (s *Snapshot) Clone() (*Snapshot, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("clone snapshot: %w", err)
+	}
+	var c Snapshot
+	if err := json.Unmarshal(data, &c); err != nil {
+		return nil, fmt.Errorf("clone snapshot: %w", err)
+	}
+	return &c, nil
+}

@@ -1,0 +1,62 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// ErrAbsent says that this kernel or node does not have the thing that was asked for, which is neither a fault nor a failure to look.
+var ErrAbsent = errors.New("not on this node")
+
+// Options says which node to read. The zero value is the node and the network namespace that the program runs in.
+type Options struct {
+	Root  string // prefixes /proc, /sys, /etc, /run and /var; empty: /
+	NetNS string // path of the network namespace in which the node lives; empty: the program's own. Root does not prefix it.
+}
+
+// Host is one node. It is safe for concurrent use.
+type Host struct {
+	root string
+	node *NS
+}
+
+// Open checks that the root and the namespace can be used. The caller closes the Host.
+func Open(o Options) (*Host, error) {
+	root := o.Root
+	if root == "" {
+		root = "/"
+	}
+	if _, err := os.ReadDir(filepath.Join(root, "proc")); err != nil {
+		return nil, fmt.Errorf("open root %s: %w", root, err)
+	}
+	h := &Host{root: root}
+	path := o.NetNS
+	if path == "" {
+		path = "/proc/thread-self/ns/net"
+	}
+	node, err := openNS(root, path)
+	if err != nil {
+		return nil, err
+	}
+	if o.NetNS == "" {
+		node.Path = ""
+	}
+	h.node = node
+	return h, nil
+}
+
+// Close releases the node's namespace.
+func (h *Host) Close() error { return h.node.Close() }
+
+// Node is the node's own network namespace. It lives as long as the Host.
+func (h *Host) Node() *NS { return h.node }
+
+// Namespace opens another network namespace of the node by its path, which the root does not prefix. The caller closes it.
+func (h *Host) Namespace(path string) (*NS, error) { return openNS(h.root, path) }
+
+// Path gives a path of the node as it is reached from here.
+func (h *Host) Path(elem ...string) string {
+	return filepath.Join(append([]string{h.root}, elem...)...)
+}

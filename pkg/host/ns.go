@@ -1,0 +1,114 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// NS is one network namespace.
+type NS struct {
+	Path  string // that opens it; empty for the namespace the program was started in
+	Inode uint64
+
+	root string
+	file *os.File
+}
+
+func openNS(root, path string) (*NS, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("open network namespace: %w", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return nil, errors.Join(fmt.Errorf("stat network namespace %s: %w", path, err), f.Close())
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
+		return nil, errors.Join(fmt.Errorf("open network namespace: %s is not a namespace", path), f.Close())
+	}
+	// NS_GET_NSTYPE (ioctl_ns(2)) tells a network namespace from the other kinds, into which setns would also go.
+	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		return nil, errors.Join(fmt.Errorf("open network namespace: %s is a namespace of another kind", path), f.Close())
+	}
+	return &NS{Path: path, Inode: st.Ino, root: root, file: f}, nil
+}
+
+// Close releases the namespace.
+func (n *NS) Close() error { return n.file.Close() }
+
+// FD is the namespace's descriptor, valid until Close.
+func (n *NS) FD() int { return int(n.file.Fd()) }
+
+// Do runs fn on a thread that is in the namespace, and returns fn's error. Goroutines that fn starts are not in it. Sockets that fn opens
+// stay in it for good.
+func (n *NS) Do(fn func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- n.onThread(fn) }()
+	return <-done
+}
+
+func (n *NS) onThread(fn func() error) (err error) {
+	runtime.LockOSThread()
+	own, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("open this thread's network namespace: %w", err)
+	}
+	defer own.Close()
+	same, err := n.is(own)
+	if err != nil {
+		runtime.UnlockOSThread()
+		return err
+	}
+	if same { // entering one's own namespace needs CAP_SYS_ADMIN, reading in it does not
+		defer runtime.UnlockOSThread()
+		return fn()
+	}
+	if err := unix.Setns(n.FD(), unix.CLONE_NEWNET); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("enter network namespace %s: %w", n.Path, err)
+	}
+	defer func() {
+		// A thread that cannot go back stays locked, so that the runtime ends it with this goroutine and never runs others in a foreign namespace.
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil {
+			runtime.UnlockOSThread()
+		} else {
+			err = errors.Join(err, fmt.Errorf("leave network namespace %s: %w", n.Path, back))
+		}
+	}()
+	return fn()
+}
+
+func (n *NS) is(own *os.File) (bool, error) {
+	var a, b unix.Stat_t
+	if err := unix.Fstat(int(own.Fd()), &a); err != nil {
+		return false, fmt.Errorf("stat this thread's network namespace: %w", err)
+	}
+	if err := unix.Fstat(n.FD(), &b); err != nil {
+		return false, fmt.Errorf("stat network namespace %s: %w", n.Path, err)
+	}
+	return a.Dev == b.Dev && a.Ino == b.Ino, nil
+}
+
+// procNet gives the path of a file of /proc/net as the calling thread's namespace has it. It must be called inside Do. /proc/net itself is the
+// main thread's; a tree made by hand, which has no thread-self, has only that.
+func (n *NS) procNet(name string) string {
+	if p := filepath.Join(n.root, "proc/thread-self/net"); exists(p) {
+		return filepath.Join(p, name)
+	}
+	return filepath.Join(n.root, "proc/net", name)
+}
+
+// procSys gives the path of a sysctl. Those below net are the calling thread's namespace's, so it must be called inside Do.
+func (n *NS) procSys(path string) string { return filepath.Join(n.root, "proc/sys", path) }
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
