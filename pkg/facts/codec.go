@@ -11,6 +11,10 @@ import (
 // MaxSize is the largest snapshot document, in bytes, that [Decode] reads: ten times what a node with 1,000 pods gives.
 const MaxSize = 64 << 20
 
+// maxObjects bounds how many JSON objects and arrays a document may hold. An empty object costs two bytes of text and some hundred bytes of memory
+// once decoded, so the size of the text alone bounds nothing.
+const maxObjects = 1 << 20
+
 // ErrTooLarge says that a document is larger than [MaxSize].
 var ErrTooLarge = errors.New("larger than a snapshot can be")
 
@@ -34,6 +38,9 @@ func Decode(r io.Reader) (*Snapshot, error) {
 	}
 	if err := checkSchema(data); err != nil {
 		return nil, err
+	}
+	if n := bytes.Count(data, []byte("{")) + bytes.Count(data, []byte("[")); n > maxObjects {
+		return nil, fmt.Errorf("decode snapshot: %w (%d objects, the most is %d)", ErrTooLarge, n, maxObjects)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
