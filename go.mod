@@ -1,6 +1,6 @@
 module github.com/netmend/netmend
 
-go 1.25.0
+go 1.26.0
 
 require (
 	github.com/containernetworking/cni v1.3.0 // indirect
