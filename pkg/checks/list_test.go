@@ -1,0 +1,88 @@
+package checks_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/checks"
+	"github.com/netmend/netmend/pkg/checks/internal/cases"
+)
+
+func TestValidate(t *testing.T) {
+	if err := check.Validate(checks.All()); err != nil {
+		t.Errorf("Validate(All()) = %v; want nil", err)
+	}
+	for _, c := range checks.All() {
+		if n := strings.Count(c.Doc, "\n"); n < 12 {
+			t.Errorf("check %s: Doc has %d lines: what breaks, how it is seen, why, the fix, its cost, when it is no fault", c.Name, n)
+		}
+	}
+}
+
+// TestNames holds that a name is for ever: people have it in their configuration and their dashboards. The file only grows.
+func TestNames(t *testing.T) {
+	const path = testdata + "/names.txt"
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := strings.Fields(string(data))
+	for _, name := range frozen {
+		if !slices.ContainsFunc(checks.All(), named(name)) {
+			t.Errorf("check %s is gone or renamed: names are permanent", name)
+		}
+	}
+	for _, c := range checks.All() {
+		switch {
+		case slices.Contains(frozen, c.Name):
+		case *update:
+			frozen = append(frozen, c.Name)
+		default:
+			t.Errorf("check %s is not in %s (go test -update adds it)", c.Name, path)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(strings.Join(frozen, "\n")+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestAutoFix holds that every check that offers a change has a rule with a reason, and no other check has one.
+func TestAutoFix(t *testing.T) {
+	offers := map[string]bool{}
+	for _, c := range checks.All() {
+		for _, k := range load(t, c.Name) {
+			for _, f := range check.Run(k.Snapshot, []*check.Check{c}).Findings {
+				offers[c.Name] = offers[c.Name] || slices.ContainsFunc(f.Fixes, cases.Changes)
+			}
+		}
+	}
+	ruled := map[string]bool{}
+	for _, r := range checks.AutoFix() {
+		if ruled[r.Check] {
+			t.Errorf("two rules for %s", r.Check)
+		}
+		ruled[r.Check] = true
+		if r.Why == "" {
+			t.Errorf("the rule for %s has no reason", r.Check)
+		}
+		if !offers[r.Check] {
+			t.Errorf("a rule for %s, which offers no change in any of its cases", r.Check)
+		}
+		if got := checks.MayRunUnasked(r.Check); got != r.Auto {
+			t.Errorf("MayRunUnasked(%q) = %v; want %v", r.Check, got, r.Auto)
+		}
+	}
+	for name := range offers {
+		if offers[name] && !ruled[name] {
+			t.Errorf("check %s offers a change and has no rule in autofix.go", name)
+		}
+	}
+	if checks.MayRunUnasked("no-such-check") {
+		t.Error(`MayRunUnasked("no-such-check") = true; want false`)
+	}
+}
