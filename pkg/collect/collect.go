@@ -20,30 +20,102 @@ type Options struct {
 	Progress func(done, total time.Duration) // called while the window passes; may be nil
 }
 
-// nsCollector reads one kind of one namespace; it is called on a thread that lives in it.
-type nsCollector struct {
-	kind facts.Kind
-	read func(*host.NS, *facts.Namespace) error
-}
-
-// nodeCollector reads one kind of the node, after the kinds of its namespace.
-type nodeCollector struct {
-	kind facts.Kind
-	read func(context.Context, *host.Host, *facts.Snapshot) error
-}
-
 // All is every kind there is.
 func All() []facts.Kind { return append(facts.NamespaceKinds(), facts.NodeKinds()...) }
 
-// Collect reads the kinds. What cannot be read is in the snapshot's Missing with the reason and is no error; an error means that there is no snapshot at all.
+// Collect reads the kinds. What cannot be read is in the snapshot's Missing with the reason and is no error, and so is what the context's deadline
+// left no time for. An error means that there is no snapshot at all: the namespace cannot be entered, or the context was cancelled.
 func Collect(ctx context.Context, h *host.Host, o Options) (*facts.Snapshot, error) {
 	now := o.Now
 	if now == nil {
 		now = time.Now
 	}
-	s := &facts.Snapshot{Schema: facts.Schema, Taken: now().UTC(), Intent: o.Intent, Kinds: slices.Clone(o.Kinds), Missing: map[facts.Kind]string{}}
+	s := &facts.Snapshot{Schema: facts.Schema, Taken: now().UTC(), Intent: o.Intent, Kinds: implied(o.Kinds)}
+	c := &collection{ctx: ctx, host: h, kinds: s.Kinds, snapshot: s}
 	readNode(h, &s.Node)
+	start := time.Now()
+	if err := c.readHost(); err != nil {
+		return nil, err
+	}
+	c.readPods()
+	c.readNodeKinds()
+	if o.Window > 0 {
+		c.secondSample(start, o.Window, o.Progress)
+	}
+	if err := ctx.Err(); errors.Is(err, context.Canceled) {
+		return nil, fmt.Errorf("collect: %w", err)
+	}
 	return s, nil
+}
+
+// implied adds the kinds that come with others: all links are also the tunnels and the pods' links.
+func implied(kinds []facts.Kind) []facts.Kind {
+	kinds = slices.Clone(kinds)
+	if !slices.Contains(kinds, facts.KindLinks) {
+		return kinds
+	}
+	for _, k := range []facts.Kind{facts.KindTunnels, facts.KindPodLinks} {
+		if !slices.Contains(kinds, k) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// collection is one run of [Collect].
+type collection struct {
+	ctx      context.Context
+	host     *host.Host
+	kinds    []facts.Kind
+	snapshot *facts.Snapshot
+}
+
+func (c *collection) wants(k facts.Kind) bool { return slices.Contains(c.kinds, k) }
+
+// readHost reads the node's own namespace.
+func (c *collection) readHost() error {
+	s, node := c.snapshot, c.host.Node()
+	s.Host.Inode, s.Host.Path = node.Inode, node.Path
+	err := node.Do(func() error {
+		c.read(node, &s.Host, &s.Missing, c.wants)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("collect: %w", err)
+	}
+	return nil
+}
+
+// read runs the collectors of the kinds that want reports, on a thread that is in the namespace.
+func (c *collection) read(n *host.NS, ns *facts.Namespace, missing *map[facts.Kind]string, want func(facts.Kind) bool) {
+	for _, r := range nsCollectors() {
+		if !want(r.kind) {
+			continue
+		}
+		err := c.ctx.Err()
+		if err == nil {
+			err = r.read(n, ns)
+		}
+		if err != nil {
+			miss(missing, r.kind, err)
+		}
+	}
+}
+
+// readNodeKinds reads the kinds of the node as a whole, which may build on those of its namespaces.
+func (c *collection) readNodeKinds() {
+	for _, r := range nodeCollectors() {
+		if !c.wants(r.kind) {
+			continue
+		}
+		err := c.ctx.Err()
+		if err == nil {
+			err = r.read(c.ctx, c.host, c.snapshot)
+		}
+		if err != nil {
+			miss(&c.snapshot.Missing, r.kind, err)
+		}
+	}
 }
 
 // miss records why a kind could not be read.

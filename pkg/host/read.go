@@ -1,0 +1,55 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// readSmall reads a file of at most maxFile bytes.
+func readSmall(path string) ([]byte, error) { return readFile(path, maxFile) }
+
+// readFile reads a whole file of at most limit bytes. Files of proc have no size and are made anew for each open, so they are read until their end;
+// plain system calls cost a fraction of os.File, which registers with the poller, and hundreds of them are read per audit.
+func readFile(path string, limit int) ([]byte, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	data, err := readAll(fd, limit)
+	if err := errors.Join(err, unix.Close(fd)); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return data, nil
+}
+
+func readAll(fd, limit int) ([]byte, error) {
+	data := make([]byte, 0, 4096)
+	for {
+		n, err := retry(func() (int, error) { return unix.Read(fd, data[len(data):cap(data)]) })
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return data, nil
+		}
+		data = data[:len(data)+n]
+		if len(data) > limit {
+			return nil, fmt.Errorf("more than %d bytes", limit)
+		}
+		if len(data) == cap(data) {
+			data = append(make([]byte, 0, 4*cap(data)), data...)
+		}
+	}
+}
+
+// retry repeats a system call that a signal interrupted: the Go runtime preempts threads with signals.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if !errors.Is(err, unix.EINTR) {
+			return n, err
+		}
+	}
+}
