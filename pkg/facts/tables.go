@@ -43,6 +43,7 @@ type FilterRule struct {
 	Mark        string   `json:"mark,omitempty"`    // value/mask, "!value/mask"
 	SetMark     string   `json:"setMark,omitempty"` // and/xor of a MARK target: "xor 0x4000/0x0"
 	CTState     []string `json:"ctState,omitempty"`
+	CTStatus    []string `json:"ctStatus,omitempty"` // dnat, snat, ...: any of them (firewalld accepts "ct status dnat")
 	RandomFully bool     `json:"randomFully,omitempty"`
 	Comment     string   `json:"comment,omitempty"`
 	Opaque      bool     `json:"opaque,omitempty"`
