@@ -1,26 +1,58 @@
 package checks
 
-// AutoRule says whether the first fix of a check's findings may be made without a person asking for it.
+import (
+	"path"
+	"slices"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/fix"
+)
+
+// AutoRule says whether fixes of a check's findings may be made without a person asking for them.
 type AutoRule struct {
 	Check string
-	Auto  bool
-	Why   string // one sentence, for the check's page
+	Auto  bool           // some may: those that Least and Only let through
+	Why   string         // one sentence, for the check's page
+	Least check.Severity // how severe the finding must be at least
+	Only  []string       // "KNOB=VALUE" patterns of [path.Match]; each change of the fix must match one
 }
 
 // AutoFix is the rule of every check that offers a change; one that only advises has none. A fix may run unasked where its cause is proven on
 // this node, it is undone by one write, it breaks no connection, and no sensible configuration wants the value it replaces.
 func AutoFix() []AutoRule {
 	return []AutoRule{
-		{"tcp-tw-recycle", true, "the sysctl drops connections of clients behind NAT, takes effect at once in both directions, and was removed from the kernel for that"},
+		{
+			Check: "bridge-nf-call", Auto: true, Least: check.Warning,
+			Only: []string{string(fix.Sysctl("net/bridge/bridge-nf-call-iptables")) + "=1", string(fix.Sysctl("net/bridge/bridge-nf-call-ip6tables")) + "=1"},
+			Why:  "a bridge CNI with kube-proxy needs the value 1, which the module itself starts with; loading the module is left to a person, because it changes the path of every bridge on the node",
+		},
+		{
+			Check: "ip-forward", Auto: true, Least: check.Critical,
+			Only: []string{string(fix.Sysctl("net/ipv4/ip_forward")) + "=1", string(fix.Sysctl("net/ipv4/conf/*/forwarding")) + "=1"},
+			Why:  "a node without forwarding carries no packet of any pod; IPv6 is left to a person, because forwarding makes the kernel ignore router advertisements",
+		},
+		{
+			Check: "tcp-tw-recycle", Auto: true, Least: check.Warning,
+			Only: []string{string(fix.Sysctl("net/ipv4/tcp_tw_recycle")) + "=0"},
+			Why:  "the sysctl drops connections of clients behind NAT, takes effect at once in both directions, and was removed from the kernel for that",
+		},
 	}
 }
 
-// MayRunUnasked says whether the first fix of the named check's findings may be made unasked. It is false for a name it does not know.
-func MayRunUnasked(name string) bool {
+// MayRunUnasked says whether a fix of a finding may be made unasked. It is false for advice and for a check without a rule.
+func MayRunUnasked(f check.Finding, x fix.Fix) bool {
 	for _, r := range AutoFix() {
-		if r.Check == name {
-			return r.Auto
+		if r.Check == f.Check {
+			return r.Auto && f.Severity >= r.Least && len(x.Changes) > 0 && !slices.ContainsFunc(x.Changes, r.outside)
 		}
 	}
 	return false
+}
+
+// outside tells a change that matches none of the rule's patterns.
+func (r AutoRule) outside(c fix.Change) bool {
+	return !slices.ContainsFunc(r.Only, func(pattern string) bool {
+		ok, err := path.Match(pattern, string(c.Knob)+"="+c.To)
+		return err == nil && ok
+	})
 }

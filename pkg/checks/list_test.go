@@ -8,7 +8,6 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/checks"
-	"github.com/netmend/netmend/pkg/checks/internal/cases"
 )
 
 func TestValidate(t *testing.T) {
@@ -48,41 +47,5 @@ func TestNames(t *testing.T) {
 		if err := os.WriteFile(path, []byte(strings.Join(frozen, "\n")+"\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-// TestAutoFix holds that every check that offers a change has a rule with a reason, and no other check has one.
-func TestAutoFix(t *testing.T) {
-	offers := map[string]bool{}
-	for _, c := range checks.All() {
-		for _, k := range load(t, c.Name) {
-			for _, f := range check.Run(k.Snapshot, []*check.Check{c}).Findings {
-				offers[c.Name] = offers[c.Name] || slices.ContainsFunc(f.Fixes, cases.Changes)
-			}
-		}
-	}
-	ruled := map[string]bool{}
-	for _, r := range checks.AutoFix() {
-		if ruled[r.Check] {
-			t.Errorf("two rules for %s", r.Check)
-		}
-		ruled[r.Check] = true
-		if r.Why == "" {
-			t.Errorf("the rule for %s has no reason", r.Check)
-		}
-		if !offers[r.Check] {
-			t.Errorf("a rule for %s, which offers no change in any of its cases", r.Check)
-		}
-		if got := checks.MayRunUnasked(r.Check); got != r.Auto {
-			t.Errorf("MayRunUnasked(%q) = %v; want %v", r.Check, got, r.Auto)
-		}
-	}
-	for name := range offers {
-		if offers[name] && !ruled[name] {
-			t.Errorf("check %s offers a change and has no rule in autofix.go", name)
-		}
-	}
-	if checks.MayRunUnasked("no-such-check") {
-		t.Error(`MayRunUnasked("no-such-check") = true; want false`)
 	}
 }

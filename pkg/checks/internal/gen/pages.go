@@ -70,15 +70,15 @@ func describe(c *check.Check, ks []cases.Case) description {
 		}
 		for _, f := range r.Findings {
 			switch {
+			case d.kind == auto:
+			case len(f.Fixes) > 0 && checks.MayRunUnasked(f, f.Fixes[0]):
+				d.kind = auto
 			case slices.ContainsFunc(f.Fixes, cases.Changes):
 				d.kind = opt
 			case len(f.Fixes) > 0 && d.kind == none:
 				d.kind = advice
 			}
 		}
-	}
-	if checks.MayRunUnasked(c.Name) {
-		d.kind = auto
 	}
 	return d
 }
