@@ -24,7 +24,9 @@ type CNIFile struct {
 type CNIPlugin struct {
 	Type         string          `json:"type"`
 	Binary       *bool           `json:"binary,omitempty"` // its program is in BinDir; nil where that could not be looked up
-	Bridge       string          `json:"bridge,omitempty"` // the bridge plugin's, its default filled in
+	Bridge       string          `json:"bridge,omitempty"`       // the bridge plugin's, or that of flannel's delegate, its default filled in
+	Gateway      bool            `json:"gateway,omitempty"`      // the bridge gets the gateway's address: isGateway, isDefaultGateway, or flannel's default
+	ForceAddress bool            `json:"forceAddress,omitempty"` // the bridge plugin replaces a wrong address instead of failing
 	MTU          int             `json:"mtu,omitempty"`
 	Hairpin      bool            `json:"hairpin,omitempty"`
 	Promisc      bool            `json:"promisc,omitempty"`
