@@ -1,0 +1,116 @@
+#!/bin/bash
+# cache.sh kubernetes|cni|kernel: makes what the tests run against and prints the directory that holds it.
+#
+#   kubernetes  etcd, kube-apiserver and kube-proxy, built from source
+#   cni         cnitool and the reference plugins, built from source
+#   kernel      Debian's cloud kernel with its modules, unpacked, for a guest
+#
+# Everything is kept below ${XDG_CACHE_HOME:-$HOME/.cache}/netmend by version, is tried before it is kept, and is made once however many ask.
+set -euo pipefail
+
+kubernetes=1.35.4
+etcd=3.6.5
+plugins=1.9.1
+cnitool=1.3.0
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/netmend
+
+build() { # of Go programs: where none of the caller's settings may matter
+	env GOFLAGS= GOWORK=off CGO_ENABLED=0 go "$@"
+}
+
+# k8s.io/kubernetes requires its own staging modules as v0.0.0 and replaces them by directories, which a module that requires it must do by version.
+make_kubernetes() {
+	mkdir "$1/src"
+	cd "$1/src"
+	go mod init kubernetes.invalid/build 2>/dev/null
+	go mod edit -require="k8s.io/kubernetes@v$kubernetes"
+	gomod=$(cd / && GOFLAGS='' go mod download -json "k8s.io/kubernetes@v$kubernetes" | sed -n 's/.*"GoMod": "\(.*\)".*/\1/p')
+	while read -r module; do
+		go mod edit -replace="$module=$module@v0.${kubernetes#1.}"
+	done < <(awk '$1 ~ /^k8s.io\// && $2 == "v0.0.0" {print $1}' "$gomod")
+	build build -mod=mod -trimpath -buildvcs=false -ldflags='-s -w' -o "$1/" k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-proxy
+
+	mkdir "$1/etcdsrc"
+	cd "$1/etcdsrc"
+	go mod init etcd.invalid/build 2>/dev/null
+	go mod edit -require="go.etcd.io/etcd/server/v3@v$etcd"
+	build build -mod=mod -trimpath -buildvcs=false -ldflags='-s -w' -o "$1/etcd" go.etcd.io/etcd/server/v3
+
+	cd /
+	rm -r "$1/src" "$1/etcdsrc"
+}
+
+try_kubernetes() {
+	for program in kube-apiserver kube-proxy etcd; do
+		"$1/$program" --version >/dev/null || return 1
+	done
+}
+
+make_cni() {
+	GOBIN=$1 build install -trimpath "github.com/containernetworking/cni/cnitool@v$cnitool"
+	GOBIN=$1 build install -trimpath \
+		"github.com/containernetworking/plugins/plugins/main/bridge@v$plugins" \
+		"github.com/containernetworking/plugins/plugins/ipam/host-local@v$plugins" \
+		"github.com/containernetworking/plugins/plugins/meta/portmap@v$plugins" \
+		"github.com/containernetworking/plugins/plugins/main/loopback@v$plugins"
+}
+
+try_cni() {
+	for plugin in bridge host-local portmap loopback; do
+		CNI_COMMAND=VERSION "$1/$plugin" <<<'{"cniVersion":"1.0.0"}' >/dev/null || return 1
+	done
+	[ -x "$1/cnitool" ]
+}
+
+# The cloud kernel that Debian's metapackage stands for, for example linux-image-6.1.0-56-cloud-amd64.
+kernel_package() {
+	apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ {print $2; exit}'
+}
+
+make_kernel() {
+	mkdir "$1/deb"
+	cd "$1/deb"
+	# A package list from yesterday may name a file that is gone.
+	apt-get download -qq "$(kernel_package)" >&2 || { apt-get update -qq && apt-get download -qq "$(kernel_package)"; } >&2
+	dpkg-deb -x ./*.deb .
+	mv boot/vmlinuz-* "$1/vmlinuz"
+	mkdir -p "$1/lib"
+	mv lib/modules "$1/lib/modules" 2>/dev/null || mv usr/lib/modules "$1/lib/modules"
+	cd /
+	rm -r "$1/deb"
+	release=$(ls "$1/lib/modules")
+	/sbin/depmod -b "$1" "$release"
+}
+
+try_kernel() {
+	[ -s "$1/vmlinuz" ] && /sbin/modprobe -d "$1" -S "$(ls "$1/lib/modules")" --show-depends ip_vs >/dev/null
+}
+
+case ${1-} in
+	kubernetes) version=$kubernetes-$etcd ;;
+	cni) version=$plugins-$cnitool ;;
+	kernel)
+		[ "$(dpkg --print-architecture)" = amd64 ] || { echo "cache: the guest runs on amd64 only" >&2; exit 1; }
+		version=$(kernel_package)
+		[ -n "$version" ] || { apt-get update -qq >&2 && version=$(kernel_package); }
+		[ -n "$version" ] || { echo "cache: no package linux-image-cloud-amd64 in apt's lists" >&2; exit 1; } ;;
+	*) sed -n '2,8p' "$0" >&2; exit 2 ;;
+esac
+
+dir=$cache/$1-$version
+mkdir -p "$cache"
+exec 9>"$cache/$1.lock"
+flock 9
+if ! "try_$1" "$dir" 2>/dev/null; then
+	rm -rf "$dir"
+	new=$(mktemp -d "$cache/$1.XXXXXX")
+	trap 'rm -rf "$new"' EXIT
+	echo "cache: making $1 $version (once; kept in $dir)" >&2
+	# The lock is not for children: a build server that outlived this script would hold it.
+	"make_$1" "$new" 9>&- >&2
+	"try_$1" "$new"
+	chmod 755 "$new"
+	mv "$new" "$dir"
+fi
+echo "$dir"
