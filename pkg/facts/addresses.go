@@ -57,6 +57,8 @@ type Rule struct {
 	OutLink  string       `json:"oif,omitempty"`
 	Table    int          `json:"table"`
 	Invert   bool         `json:"not,omitempty"`
+	Action   string       `json:"action,omitempty"` // what it does instead of looking up Table: goto, nop, blackhole, unreachable, prohibit, unknown
+	Opaque   bool         `json:"opaque,omitempty"` // it matches less than these fields say (TOS, protocol, ports, user, suppressed prefixes, VRF)
 }
 
 // Neighbour is one ARP or NDP entry.
