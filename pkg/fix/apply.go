@@ -12,7 +12,7 @@ import (
 var ErrPrecondition = errors.New("the value is not what the fix was planned against")
 
 // Apply makes the fix's changes to a copy of the snapshot and returns the copy; the snapshot itself is never changed. It models the knob
-// alone, not what the kernel derives from it.
+// alone, not what the kernel derives from it, but for the forwarding of a whole namespace, which is a value of each of its links.
 func Apply(s *facts.Snapshot, f Fix) (*facts.Snapshot, error) {
 	c, err := s.Clone()
 	if err != nil {
@@ -76,7 +76,7 @@ func set(s *facts.Snapshot, c Change) error {
 	case FamilySysctl:
 		ns, err := namespace(s, c)
 		if err == nil {
-			ns.Sysctls[arg] = c.To
+			setSysctl(ns.Sysctls, arg, c.To)
 		}
 		return err
 	case FamilyModule, FamilyRule:
