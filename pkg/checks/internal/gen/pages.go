@@ -12,11 +12,13 @@ import (
 	"github.com/netmend/netmend/pkg/checks"
 	"github.com/netmend/netmend/pkg/checks/internal/cases"
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/report"
 )
 
 const (
 	pagesDir   = "docs/checks"
 	readmePath = "README.md"
+	textWidth  = 100 // columns of the examples
 )
 
 // documents makes the pages and the README with its new table.
@@ -28,7 +30,10 @@ func documents(root string) ([]file, error) {
 		if err != nil {
 			return nil, err
 		}
-		d := describe(c, ks)
+		d, err := describe(c, ks)
+		if err != nil {
+			return nil, err
+		}
 		rows = append(rows, row{c, d.kind})
 		out = append(out, file{pagesDir + "/" + c.Name + ".md", page(c, d)})
 	}
@@ -58,15 +63,18 @@ type description struct {
 	output string // the report of the first firing case
 }
 
-func describe(c *check.Check, ks []cases.Case) description {
-	d := description{kind: none}
+func describe(c *check.Check, ks []cases.Case) (d description, err error) {
+	d.kind = none
 	for _, k := range ks {
 		if !k.Is(cases.Fires) {
 			continue
 		}
 		r := check.Run(k.Snapshot, []*check.Check{c})
 		if d.output == "" {
-			d.note, d.output = k.Snapshot.Note, cases.Text(r.Findings)
+			d.note = k.Snapshot.Note
+			if d.output, err = text(k.Snapshot, r, c); err != nil {
+				return d, fmt.Errorf("report of %s: %w", k.Path, err)
+			}
 		}
 		for _, f := range r.Findings {
 			switch {
@@ -80,7 +88,24 @@ func describe(c *check.Check, ks []cases.Case) description {
 			}
 		}
 	}
-	return d
+	return d, nil
+}
+
+// text is what `netmendctl audit` prints for people.
+func text(s *facts.Snapshot, r *check.Report, c *check.Check) (string, error) {
+	shown := *s
+	shown.Note = "" // it stands above the example
+	d := report.New(report.Input{
+		Snapshot: &shown, Report: r, Checks: []*check.Check{c},
+		Unasked: func(f check.Finding, i int) bool { return checks.MayRunUnasked(f, f.Fixes[i]) },
+	})
+	f, err := report.ParseFormat("text")
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = f.Write(&b, d, report.Style{Width: textWidth})
+	return b.String(), err
 }
 
 func page(c *check.Check, d description) []byte {
