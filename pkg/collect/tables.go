@@ -19,12 +19,28 @@ type nodeCollector struct {
 	read func(context.Context, *host.Host, *facts.Snapshot) error
 }
 
-// nsCollectors is the table of what can be read of a namespace.
+// nsCollectors is the table of what can be read of a namespace. Tunnels and pods' links come with the links.
 func nsCollectors() []nsCollector {
-	return append([]nsCollector{}, filterCollectors()...)
+	return append([]nsCollector{
+		{facts.KindLinks, readLinks},
+		{facts.KindTunnels, readLinks},
+		{facts.KindPodLinks, readLinks},
+		{facts.KindAddresses, readAddresses},
+		{facts.KindRoutes, readRoutes},
+		{facts.KindRules, readRules},
+		{facts.KindNeighbours, readNeighbours},
+		{facts.KindFDB, readFDB},
+		{facts.KindFeatures, readFeatures},
+		{facts.KindSysctls, readSysctls},
+		{facts.KindCounters, readCounters},
+		{facts.KindSoftnet, readSoftnet},
+		{facts.KindSockets, readSockets},
+	}, filterCollectors()...)
 }
 
 // nodeCollectors is the table of what can be read of a node. Pods are not in it: they are namespaces.
 func nodeCollectors() []nodeCollector {
-	return append([]nodeCollector{}, nodeFileCollectors()...)
+	return append([]nodeCollector{
+		{facts.KindNeighbourTable, readNeighbourTable},
+	}, nodeFileCollectors()...)
 }

@@ -43,6 +43,7 @@ func Open(o Options) (*Host, error) {
 	if o.NetNS == "" {
 		node.Path = ""
 	}
+	node.node = true
 	h.node = node
 	return h, nil
 }

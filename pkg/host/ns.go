@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +17,15 @@ type NS struct {
 	Inode uint64
 
 	root string
+	node bool
 	file *os.File
+
+	mu sync.Mutex
+	rt lister
 }
+
+// IsNode says whether this is the node's own namespace, as opposed to a pod's.
+func (n *NS) IsNode() bool { return n.node }
 
 func openNS(root, path string) (*NS, error) {
 	f, err := os.Open(path)
@@ -40,7 +48,16 @@ func openNS(root, path string) (*NS, error) {
 }
 
 // Close releases the namespace.
-func (n *NS) Close() error { return n.file.Close() }
+func (n *NS) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var err error
+	if n.rt != nil {
+		err = n.rt.close()
+		n.rt = nil
+	}
+	return errors.Join(err, n.file.Close())
+}
 
 // FD is the namespace's descriptor, valid until Close.
 func (n *NS) FD() int { return int(n.file.Fd()) }
