@@ -108,7 +108,7 @@ func ruleCommand(s *facts.Snapshot, c Change) string {
 
 func (r RuleSpec) steps(tables []facts.Table, site RuleSite, present bool) ([][]string, error) {
 	if site.Own {
-		return r.ownSteps(tables, present), nil
+		return r.OwnCommands(tables, present), nil
 	}
 	st, err := r.at(tables, site)
 	if err != nil {
@@ -146,7 +146,8 @@ func (r RuleSpec) steps(tables []facts.Table, site RuleSite, present bool) ([][]
 	return append(steps, ipt("-F", r.Chain), ipt("-X", r.Chain)), nil
 }
 
-func (r RuleSpec) ownSteps(tables []facts.Table, present bool) [][]string {
+// OwnCommands are the commands, as words, that put the rule into netmend's own nftables table, or take it out; none where that is so already.
+func (r RuleSpec) OwnCommands(tables []facts.Table, present bool) [][]string {
 	own := r.ownChain(tables)
 	switch {
 	case present && own == nil:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -72,3 +73,11 @@ var sysctlPath = regexp.MustCompile(`^net(/[A-Za-z0-9_@:+=~%-][A-Za-z0-9_.@:+=~%
 
 // ValidSysctl says whether a path may be a sysctl knob's: it is below net/ and cannot leave /proc/sys.
 func ValidSysctl(path string) bool { return sysctlPath.MatchString(path) }
+
+// SameValue says whether two texts are one value of the knob. The kernel prints a sysctl of several numbers with tabs, whatever separated them when it was written.
+func SameValue(k Knob, a, b string) bool {
+	if family, _ := k.Split(); family == FamilySysctl {
+		return slices.Equal(strings.Fields(a), strings.Fields(b))
+	}
+	return a == b
+}

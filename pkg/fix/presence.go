@@ -8,6 +8,12 @@ import (
 	"github.com/netmend/netmend/pkg/facts"
 )
 
+// ModuleSysctl is the sysctl by which a loaded module shows itself; false for a module that netmend has no knob for.
+func ModuleSysctl(name string) (path string, ok bool) {
+	trace, ok := moduleSysctl[name]
+	return trace[0], ok
+}
+
 // moduleSysctl is what a loaded module brings below /proc/sys, with the kernel's default: the trace by which a snapshot shows it. br_netfilter
 // sets the calls to 1 when it is loaded (net/bridge/br_netfilter_hooks.c, br_netfilter_sysctl_default).
 var moduleSysctl = map[string][2]string{
