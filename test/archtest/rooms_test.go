@@ -76,7 +76,7 @@ var bans = []ban{
 	{rooms: []string{"pkg/fix", "pkg/check", "pkg/checks"}, path: "math/rand", why: whyPure},
 	{rooms: []string{"pkg/fix", "pkg/check", "pkg/checks"}, path: "math/rand/v2", why: whyPure},
 	{rooms: []string{"pkg/collect"}, path: "os/exec", why: "no program of the node is run to read it: it may be absent, and running it may change what is read"},
-	{rooms: []string{"pkg/host"}, path: "os/exec", why: "no program of the node is run to read it: it may be absent, and running it may change what is read"},
+	{rooms: []string{"pkg/host"}, but: []string{"pkg/host/internal/program"}, path: "os/exec", why: "no program of the node is run to read it: it may be absent, and running it may change what is read"},
 	{rooms: []string{"pkg/audit"}, path: "html/template", deep: true, why: "the CNI plugin links this room; renderers live in pkg/report"},
 	{but: []string{"pkg/kube", "test"}, path: "k8s.io", why: "Kubernetes is reached through pkg/kube only: everything else works without a cluster"},
 	{rooms: []string{"plugins/netmend"}, path: "k8s.io", deep: true, why: whyStart},

@@ -1,0 +1,54 @@
+// Package program runs the few programs of a node that change what has no interface of its own. Nothing that only reads uses it.
+package program
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Limit bounds how long a program may take. iptables waits for the lock of another that loads tens of thousands of rules.
+const Limit = 60 * time.Second
+
+// ErrNoProgram says that the node has no such program.
+var ErrNoProgram = errors.New("no such program on this node")
+
+// Run runs a program in the calling thread's namespaces, with root as its root directory. Its error holds what the program wrote to its error output.
+func Run(root, name string, args ...string) error {
+	path, err := find(root, name)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), Limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	cmd.Dir = "/"
+	if root != "/" {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
+	}
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
+	if err := cmd.Run(); err != nil {
+		if why := strings.Join(strings.Fields(complaint.String()), " "); why != "" {
+			return fmt.Errorf("%s: %w: %s", name, err, why)
+		}
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// find gives the program's path as the program itself will see it, inside the root.
+func find(root, name string) (string, error) {
+	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
+		if _, err := exec.LookPath(filepath.Join(root, dir, name)); err == nil {
+			return filepath.Join(dir, name), nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", name, ErrNoProgram)
+}
