@@ -20,6 +20,7 @@ type Options struct {
 type Host struct {
 	root string
 	node *NS
+	bufs buffers
 }
 
 // Open checks that the root and the namespace can be used. The caller closes the Host.
@@ -36,7 +37,7 @@ func Open(o Options) (*Host, error) {
 	if path == "" {
 		path = "/proc/thread-self/ns/net"
 	}
-	node, err := openNS(root, path)
+	node, err := openNS(root, &h.bufs, path)
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +56,7 @@ func (h *Host) Close() error { return h.node.Close() }
 func (h *Host) Node() *NS { return h.node }
 
 // Namespace opens another network namespace of the node by its path, which the root does not prefix. The caller closes it.
-func (h *Host) Namespace(path string) (*NS, error) { return openNS(h.root, path) }
+func (h *Host) Namespace(path string) (*NS, error) { return openNS(h.root, &h.bufs, path) }
 
 // Path gives a path of the node as it is reached from here.
 func (h *Host) Path(elem ...string) string {

@@ -13,7 +13,7 @@ import (
 
 const (
 	tcpdiagGetSock     = 18 // TCPDIAG_GETSOCK: the one request that lists both families in one walk of the machine's table of listeners
-	sizeofInetDiagReq  = 56 // struct inet_diag_req
+	sizeofInetDiagReq  = 60 // struct inet_diag_req
 	sizeofInetDiagHead = 72 // struct inet_diag_msg
 	tcpListen          = 10 // TCP_LISTEN
 )
@@ -21,7 +21,7 @@ const (
 // Listeners lists the namespace's listening TCP sockets of both families with the length and limit of their accept queues. ErrAbsent where the
 // kernel has no sock_diag for TCP. It must be called inside Do.
 func (n *NS) Listeners() (all []facts.Listener, err error) {
-	c, err := openNetlink(unix.NETLINK_SOCK_DIAG)
+	c, err := n.netlink(unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("list TCP listeners: %w", err)
 	}
@@ -39,7 +39,7 @@ func (n *NS) Listeners() (all []facts.Listener, err error) {
 func listeners(l lister) ([]facts.Listener, error) {
 	req := make([]byte, sizeofInetDiagReq)
 	req[0] = unix.AF_INET // not looked at
-	binary.NativeEndian.PutUint32(req[48:], 1<<tcpListen)
+	binary.NativeEndian.PutUint32(req[52:], 1<<tcpListen)
 	return whole(func() ([]facts.Listener, error) {
 		var all []facts.Listener
 		err := l.dump(tcpdiagGetSock, req, func(m nlMsg) error {

@@ -43,7 +43,7 @@ func (h *Host) Namespaces() (found []Found, denied int) {
 	for _, pid := range h.pids() {
 		path := h.Path("proc", strconv.Itoa(pid), "ns/net")
 		inode, err := linkedNamespace(path)
-		if os.IsPermission(err) {
+		if os.IsPermission(err) && pid != 1 {
 			denied++
 		}
 		if err == nil {
@@ -58,9 +58,12 @@ func (h *Host) Namespaces() (found []Found, denied int) {
 	return found, denied
 }
 
-// notPods are the namespaces that cannot be a pod's.
+// initialNamespace is NET_NS_INIT_INO of linux/nsfs.h: the number of the initial network namespace since 6.18, and of nothing before.
+const initialNamespace = 0xEFFFFFF9
+
+// notPods are the namespaces that cannot be a pod's. The first process may refuse to show its own: it does to one that has fewer capabilities.
 func (h *Host) notPods() map[uint64]bool {
-	skip := map[uint64]bool{h.node.Inode: true}
+	skip := map[uint64]bool{h.node.Inode: true, initialNamespace: true}
 	for _, path := range []string{h.Path("proc/1/ns/net"), "/proc/self/ns/net"} {
 		if inode, err := linkedNamespace(path); err == nil {
 			skip[inode] = true

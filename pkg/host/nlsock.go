@@ -15,7 +15,7 @@ import (
 var ErrInterrupted = errors.New("the kernel's list changed while it was being read")
 
 const (
-	recvBuffer  = 1 << 20          // small ones make the kernel restart its walk of a long list for each piece
+	recvBuffer  = 64 << 10         // the kernel gives a list in pieces of at most 32 KiB (netlink_recvmsg), however large the buffer is
 	recvTimeout = 30 * time.Second // the kernel answers a dump at once; this only bounds what should not happen
 	dumpTries   = 5
 	dumpPause   = 3 * time.Millisecond
@@ -35,7 +35,21 @@ type nlConn struct {
 	seq uint32
 	pid uint32
 	buf []byte
+	use *buffers // where buf comes from; nil: its own
 }
+
+// buffers are receive buffers that are used again: an audit opens sockets in hundreds of namespaces, and clearing memory for each would cost as much
+// as what is received.
+type buffers struct{ pool sync.Pool }
+
+func (b *buffers) get() []byte {
+	if v, ok := b.pool.Get().(*[]byte); ok {
+		return *v
+	}
+	return make([]byte, recvBuffer)
+}
+
+func (b *buffers) put(buf []byte) { b.pool.Put(&buf) }
 
 // openNetlink opens a socket of one netlink family (NETLINK_ROUTE, NETLINK_NETFILTER, ...) in the calling thread's namespace. A kernel without the
 // family gives ErrAbsent.
@@ -77,7 +91,15 @@ func bindNetlink(fd int) (pid uint32, err error) {
 	return own.Pid, nil
 }
 
-func (c *nlConn) close() error { return unix.Close(c.fd) }
+func (c *nlConn) close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.use != nil && c.buf != nil {
+		c.use.put(c.buf)
+		c.buf = nil
+	}
+	return unix.Close(c.fd)
+}
 
 // dump asks for a list and gives each message to fn. When fn fails, the rest is read and dropped and fn's error returned, so that the socket can be
 // used again. A list that the kernel marks interrupted ends in ErrInterrupted after all of it was given to fn.
@@ -93,7 +115,9 @@ func (c *nlConn) request(typ, flags uint16, body []byte, fn func(nlMsg) error) e
 func (c *nlConn) exchange(typ, flags uint16, body []byte, fn func(nlMsg) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.buf == nil {
+	if c.buf == nil && c.use != nil {
+		c.buf = c.use.get()
+	} else if c.buf == nil {
 		c.buf = make([]byte, recvBuffer)
 	}
 	c.seq++

@@ -17,6 +17,7 @@ type NS struct {
 	Inode uint64
 
 	root string
+	bufs *buffers
 	node bool
 	file *os.File
 
@@ -27,7 +28,7 @@ type NS struct {
 // IsNode says whether this is the node's own namespace, as opposed to a pod's.
 func (n *NS) IsNode() bool { return n.node }
 
-func openNS(root, path string) (*NS, error) {
+func openNS(root string, bufs *buffers, path string) (*NS, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
@@ -44,7 +45,7 @@ func openNS(root, path string) (*NS, error) {
 	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
 		return nil, errors.Join(fmt.Errorf("open network namespace: %s is a namespace of another kind", path), f.Close())
 	}
-	return &NS{Path: path, Inode: st.Ino, root: root, file: f}, nil
+	return &NS{Path: path, Inode: st.Ino, root: root, bufs: bufs, file: f}, nil
 }
 
 // Close releases the namespace.

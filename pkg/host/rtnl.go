@@ -25,13 +25,22 @@ func (n *NS) route() (lister, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.rt == nil {
-		c, err := openNetlink(unix.NETLINK_ROUTE)
+		c, err := n.netlink(unix.NETLINK_ROUTE)
 		if err != nil {
 			return nil, err
 		}
 		n.rt = c
 	}
 	return n.rt, nil
+}
+
+// netlink opens a socket of one netlink family that uses the node's receive buffers.
+func (n *NS) netlink(protocol int) (*nlConn, error) {
+	c, err := openNetlink(protocol)
+	if err == nil {
+		c.use = n.bufs
+	}
+	return c, err
 }
 
 // list reads one of the namespace's lists whole. A parse function that gives false leaves the entry out.
