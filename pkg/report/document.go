@@ -1,0 +1,91 @@
+package report
+
+import (
+	"time"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/fix"
+)
+
+// APIVersion and Kind say what a JSON document is.
+const (
+	APIVersion = "netmend.io/v1alpha1"
+	Kind       = "Report"
+)
+
+// Document is the report as programs read it. Fields are added, never changed.
+type Document struct {
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"`
+	Node       Node      `json:"node"`
+	Taken      time.Time `json:"taken"`
+	Window     float64   `json:"windowSeconds,omitempty"` // 0: one sample, no deltas
+	Note       string    `json:"note,omitempty"`          // of whoever took the snapshot
+	Summary    Summary   `json:"summary"`
+	Findings   []Finding `json:"findings"` // worst first
+	Skipped    []Skip    `json:"skipped"`
+	Passed     []string  `json:"passed"` // checks that ran and found nothing
+
+	snapshot *facts.Snapshot
+	checks   []*check.Check
+	version  string
+}
+
+// Node says what was audited. A field is empty where it could not be learned.
+type Node struct {
+	Name         string `json:"name"`
+	Kernel       string `json:"kernel"`
+	Distribution string `json:"distribution"`
+	CNI          string `json:"cni,omitempty"`       // the configuration that the container runtime takes
+	ProxyMode    string `json:"proxyMode,omitempty"` // of kube-proxy, or what replaces it
+	Pods         int    `json:"pods"`                // network namespaces of pods
+	Privileged   bool   `json:"privileged"`          // read as root
+}
+
+// Summary counts. Skipped are the checks that did not judge the node at all, Partial those that did without some of their evidence or some of the pods.
+type Summary struct {
+	Critical int `json:"critical"`
+	Warning  int `json:"warning"`
+	Info     int `json:"info"`
+	Passed   int `json:"passed"`
+	Skipped  int `json:"skipped"`
+	Partial  int `json:"partial"`
+}
+
+// Finding is one thing that is wrong.
+type Finding struct {
+	Check    string           `json:"check"`
+	Severity check.Severity   `json:"severity"`
+	On       facts.Ref        `json:"on"`
+	Where    string           `json:"where"` // the object in words: "eth0 in /run/netns/p1 (nginx, pid 42)"
+	Message  string           `json:"message"`
+	Evidence []check.Evidence `json:"evidence"`
+	Fixes    []Fix            `json:"fixes"` // the best first
+	URL      string           `json:"url"`
+}
+
+// Fix is one way to mend a finding. One without changes is advice.
+type Fix struct {
+	Title    string       `json:"title"`
+	Cost     string       `json:"cost"`
+	Auto     bool         `json:"auto"` // may be made without a person asking for it
+	Changes  []fix.Change `json:"changes"`
+	Commands []string     `json:"commands"` // what a person would run or edit, in order
+}
+
+// Skip says what was not judged, and why.
+type Skip struct {
+	Check   string     `json:"check"`
+	Reason  string     `json:"reason"`
+	Partial bool       `json:"partial,omitempty"` // it ran, without some of its evidence
+	On      *facts.Ref `json:"on,omitempty"`      // the pod's namespace, where it alone was skipped
+}
+
+// whole says whether the check judged nothing at all.
+func (s Skip) whole() bool { return !s.Partial && s.On == nil }
+
+// Page is the address of a check's page.
+func Page(check string) string {
+	return "https://github.com/netmend/netmend/blob/main/docs/checks/" + check + ".md"
+}

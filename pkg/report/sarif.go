@@ -1,0 +1,190 @@
+package report
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// The part of SARIF 2.1.0 (OASIS, errata 01) that a report needs.
+type sarifLog struct {
+	Schema  string     `json:"$schema"`
+	Version string     `json:"version"`
+	Runs    []sarifRun `json:"runs"`
+}
+
+type sarifRun struct {
+	Tool        sarifTool         `json:"tool"`
+	Invocations []sarifInvocation `json:"invocations"`
+	Results     []sarifResult     `json:"results"`
+	ColumnKind  string            `json:"columnKind"`
+}
+
+type sarifTool struct {
+	Driver sarifDriver `json:"driver"`
+}
+
+type sarifDriver struct {
+	Name           string      `json:"name"`
+	Version        string      `json:"version,omitempty"`
+	InformationURI string      `json:"informationUri"`
+	Rules          []sarifRule `json:"rules"`
+}
+
+type sarifRule struct {
+	ID      string       `json:"id"`
+	Short   sarifMessage `json:"shortDescription"`
+	Help    *sarifHelp   `json:"help,omitempty"`
+	HelpURI string       `json:"helpUri"`
+	Default sarifLevel   `json:"defaultConfiguration"`
+}
+
+type sarifHelp struct {
+	Text     string `json:"text"`
+	Markdown string `json:"markdown"`
+}
+
+type sarifLevel struct {
+	Level string `json:"level"`
+}
+
+type sarifMessage struct {
+	Text string `json:"text"`
+}
+
+type sarifInvocation struct {
+	Successful    bool                `json:"executionSuccessful"`
+	End           string              `json:"endTimeUtc"`
+	Notifications []sarifNotification `json:"toolExecutionNotifications,omitempty"`
+}
+
+type sarifNotification struct {
+	Level   string       `json:"level"`
+	Message sarifMessage `json:"message"`
+	Rule    sarifRuleRef `json:"associatedRule"`
+}
+
+type sarifRuleRef struct {
+	ID    string `json:"id"`
+	Index int    `json:"index"`
+}
+
+type sarifResult struct {
+	RuleID       string            `json:"ruleId"`
+	RuleIndex    int               `json:"ruleIndex"`
+	Level        string            `json:"level"`
+	Message      sarifMessage      `json:"message"`
+	Locations    []sarifLocation   `json:"locations"`
+	Fingerprints map[string]string `json:"partialFingerprints"`
+	Properties   sarifProperties   `json:"properties"`
+}
+
+type sarifLocation struct {
+	Logical []sarifLogical `json:"logicalLocations"`
+}
+
+type sarifLogical struct {
+	Name      string `json:"name"`
+	Qualified string `json:"fullyQualifiedName"`
+	Kind      string `json:"kind"`
+}
+
+type sarifProperties struct {
+	On       facts.Ref        `json:"on"`
+	Evidence []check.Evidence `json:"evidence"`
+	Fixes    []Fix            `json:"fixes"`
+}
+
+const (
+	sarifSchema  = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+	sarifHome    = "https://github.com/netmend/netmend"
+	sarifTime    = "2006-01-02T15:04:05.000Z"
+	sarifColumns = "unicodeCodePoints"
+)
+
+func writeSARIF(w io.Writer, d *Document, _ Style) error {
+	rules, index := sarifRules(d)
+	run := sarifRun{
+		Tool:        sarifTool{sarifDriver{Name: "netmend", Version: d.version, InformationURI: sarifHome, Rules: rules}},
+		Invocations: []sarifInvocation{{Successful: true, End: d.Taken.UTC().Format(sarifTime), Notifications: sarifNotifications(d, index)}},
+		Results:     []sarifResult{}, ColumnKind: sarifColumns,
+	}
+	for _, f := range d.Findings {
+		run.Results = append(run.Results, sarifOne(d, f, index))
+	}
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
+}
+
+// sarifRules lists the checks that ran; a skip or finding of another, which only a caller's mistake can bring, gets a bare rule.
+func sarifRules(d *Document) ([]sarifRule, map[string]int) {
+	rules, index := []sarifRule{}, map[string]int{}
+	add := func(r sarifRule) {
+		if _, known := index[r.ID]; known {
+			return
+		}
+		index[r.ID] = len(rules)
+		r.HelpURI = Page(r.ID)
+		rules = append(rules, r)
+	}
+	for _, c := range d.checks {
+		add(sarifRule{ID: c.Name, Short: sarifMessage{c.Title}, Help: &sarifHelp{c.Doc, c.Doc}, Default: sarifLevel{level(c.Severity)}})
+	}
+	for _, f := range d.Findings {
+		add(sarifRule{ID: f.Check, Short: sarifMessage{f.Check}, Default: sarifLevel{level(f.Severity)}})
+	}
+	for _, k := range d.Skipped {
+		add(sarifRule{ID: k.Check, Short: sarifMessage{k.Check}, Default: sarifLevel{level(check.Warning)}})
+	}
+	return rules, index
+}
+
+func sarifOne(d *Document, f Finding, index map[string]int) sarifResult {
+	name := sarifText(f.Where)
+	path := ""
+	if ns := d.snapshot.Namespace(f.On.NetNS); ns != nil {
+		path = ns.Path // inode numbers and processes do not outlive a restart
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{d.Node.Name, f.Check, path, f.On.Name}, "\x00")))
+	return sarifResult{
+		RuleID: f.Check, RuleIndex: index[f.Check], Level: level(f.Severity),
+		Message:      sarifMessage{fmt.Sprintf("%s: %s", name, sarifText(f.Message))},
+		Locations:    []sarifLocation{{[]sarifLogical{{Name: printable(f.On.Name), Qualified: printable(d.Node.Name + "/" + f.Where), Kind: "resource"}}}},
+		Fingerprints: map[string]string{"nodeCheckObject/v1": hex.EncodeToString(sum[:])},
+		Properties:   sarifProperties{On: f.On, Evidence: f.Evidence, Fixes: f.Fixes},
+	}
+}
+
+func sarifNotifications(d *Document, index map[string]int) []sarifNotification {
+	var out []sarifNotification
+	for _, k := range d.Skipped {
+		text := k.Reason
+		if k.On != nil {
+			text = Where(d.snapshot, *k.On) + ": " + text
+		}
+		out = append(out, sarifNotification{Level: "note", Message: sarifMessage{sarifText(text)}, Rule: sarifRuleRef{k.Check, index[k.Check]}})
+	}
+	return out
+}
+
+// sarifText makes text that means nothing in a SARIF message: no embedded link (section 3.11.6) and no placeholder (3.11.5).
+func sarifText(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(printable(s))
+}
+
+func level(s check.Severity) string {
+	switch s {
+	case check.Critical:
+		return "error"
+	case check.Warning:
+		return "warning"
+	}
+	return "note"
+}
