@@ -1,0 +1,307 @@
+package host
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// Bounds of the rules that are read.
+const (
+	maxRules      = 512  // of one chain; a longer one is left unread
+	maxRuleChains = 64   // of one table, beside its base chains
+	maxUse        = 4096 // rules of a chain and references to it, above which not even the rules are asked for
+)
+
+// errTooMany ends the reading of a chain that is longer than maxRules.
+var errTooMany = errors.New("more rules than are read")
+
+// bulkPrefixes start the names of chains of which there is one for each Service, endpoint or pod: kube-proxy's (pkg/proxy/iptables), kube-router's,
+// Calico's (felix/rules/rule_defs.go). The longer of two that overlap comes first.
+var bulkPrefixes = [...]string{
+	"KUBE-SVC-", "KUBE-SEP-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-", "KUBE-NWPLCY-", "KUBE-POD-FW-",
+	"cali-tw-", "cali-fw-", "cali-sm-", "cali-pri-", "cali-pro-", "cali-pi-", "cali-po-", "cali-gi-", "cali-go-", "CNI-DN-",
+}
+
+// slashPrefixes start such names where a slash follows, which kube-proxy's own chains and sets in its nftables table never have (pkg/proxy/nftables).
+var slashPrefixes = [...]string{"service-", "endpoint-", "external-", "local-", "firewall-", "affinity-"}
+
+// bulkPrefix gives the prefix under which a chain or set is only counted; empty where it is kept.
+func bulkPrefix(name []byte) string {
+	if bytes.IndexByte(name, '/') >= 0 {
+		for _, p := range slashPrefixes {
+			if bytes.HasPrefix(name, []byte(p)) {
+				return p
+			}
+		}
+	}
+	// Calico in nftables mode keeps all tables in one and puts their names in front.
+	for _, table := range [...]string{"filter-", "nat-", "mangle-", "raw-"} {
+		if rest, ok := bytes.CutPrefix(name, []byte(table)); ok && bytes.HasPrefix(rest, []byte("cali-")) {
+			name = rest
+			break
+		}
+	}
+	for _, p := range bulkPrefixes {
+		if bytes.HasPrefix(name, []byte(p)) {
+			return p
+		}
+	}
+	if cniChain(name) {
+		return "CNI-"
+	}
+	return ""
+}
+
+// cniChain says whether a name is that of the masquerading chain which the CNI plugins make for each pod: CNI- and 24 hexadecimal digits
+// (plugins/pkg/utils.FormatChainName).
+func cniChain(name []byte) bool {
+	digits, ok := bytes.CutPrefix(name, []byte("CNI-"))
+	return ok && len(digits) == 24 && len(bytes.Trim(digits, "0123456789abcdef")) == 0
+}
+
+// ruleChain says whether the rules of a chain matter wherever it is jumped from.
+func ruleChain(name string) bool {
+	switch name {
+	case "KUBE-POSTROUTING", "KUBE-FORWARD", "KUBE-FIREWALL", "DOCKER-USER", "CNI-FORWARD", "masquerading", "postrouting":
+		return true
+	}
+	return strings.HasPrefix(name, "FLANNEL-") || strings.HasPrefix(name, "NETMEND-")
+}
+
+func (r *nftReader) readChains() error {
+	var last *nftTable
+	return r.c.dump(nftMsg(unix.NFT_MSG_GETCHAIN), nfgenmsg(unix.AF_UNSPEC), func(m nlMsg) error {
+		var a nftChainAttrs
+		if err := nfAttrs(m.Body, a.take); err != nil {
+			return err
+		}
+		last = r.table(last, m.Body[0], a.table)
+		if last == nil || !nftRead(last.family) {
+			return nil
+		}
+		if p := bulkPrefix(a.name); p != "" {
+			last.count(p)
+			return nil
+		}
+		if r.chains == maxChains {
+			return fmt.Errorf("more than %d chains", maxChains)
+		}
+		r.chains++
+		c, err := a.chain(last.family)
+		if err != nil {
+			return err
+		}
+		if last.dormant {
+			c.Hook = ""
+		}
+		last.index[c.Name] = len(last.Chains)
+		last.Chains = append(last.Chains, c)
+		last.use = append(last.use, a.use)
+		return nil
+	})
+}
+
+// nftChainAttrs are the attributes of a chain's message, which they alias.
+type nftChainAttrs struct {
+	table, name, hook, kind, policy, counters []byte
+	use                                       uint32
+}
+
+func (a *nftChainAttrs) take(typ uint16, v []byte) {
+	switch typ {
+	case unix.NFTA_CHAIN_TABLE:
+		a.table = trimNul(v)
+	case unix.NFTA_CHAIN_NAME:
+		a.name = trimNul(v)
+	case unix.NFTA_CHAIN_HOOK:
+		a.hook = v
+	case unix.NFTA_CHAIN_TYPE:
+		a.kind = v
+	case unix.NFTA_CHAIN_POLICY:
+		a.policy = v
+	case unix.NFTA_CHAIN_COUNTERS:
+		a.counters = v
+	case unix.NFTA_CHAIN_USE:
+		a.use = attrBE32(v)
+	}
+}
+
+func (a *nftChainAttrs) chain(family uint8) (facts.Chain, error) {
+	c := facts.Chain{Name: string(a.name), Type: attrString(a.kind)}
+	if a.hook == nil {
+		return c, nil
+	}
+	err := eachAttr(a.hook, func(typ uint16, v []byte) {
+		switch typ {
+		case unix.NFTA_HOOK_HOOKNUM:
+			c.Hook = hookName(attrBE32(v))
+		case unix.NFTA_HOOK_PRIORITY:
+			c.Priority = int(int32(attrBE32(v)))
+		}
+	})
+	if err != nil {
+		return c, err
+	}
+	if len(a.policy) >= 4 {
+		c.Policy = policyName(attrBE32(a.policy))
+	}
+	err = eachAttr(a.counters, func(typ uint16, v []byte) {
+		if typ == unix.NFTA_COUNTER_PACKETS && len(v) >= 8 {
+			p := attrBE64(v)
+			c.Packets = &p
+		}
+	})
+	return c, err
+}
+
+// hookName names a hook of the IP families (enum nf_inet_hooks).
+func hookName(n uint32) string {
+	names := [...]string{"prerouting", "input", "forward", "output", "postrouting", "ingress"}
+	if int64(n) < int64(len(names)) {
+		return names[n]
+	}
+	return fmt.Sprintf("hook %d", n)
+}
+
+// policyName names a base chain's policy, which nf_tables keeps as NF_DROP or NF_ACCEPT.
+func policyName(n uint32) string {
+	if n == 0 {
+		return verdictDrop
+	}
+	return verdictAccept
+}
+
+// readRules reads the rules of the chains that matter: every base chain, the chains that [ruleChain] names, and what can be reached from the forward
+// and postrouting hooks.
+func (r *nftReader) readRules() error {
+	for _, t := range r.tables {
+		read := func(i int) error { return r.readChain(t, i) }
+		if err := readWanted(t.Chains, t.index, read); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readWanted reads the rules of the chains of one table that matter, each once.
+func readWanted(chains []facts.Chain, index map[string]int, read func(i int) error) error {
+	queue := []int{}
+	for i := range chains {
+		c := &chains[i]
+		if c.Hook == "" {
+			continue
+		}
+		if err := read(i); err != nil {
+			return err
+		}
+		if c.Hook == "forward" || c.Hook == "postrouting" {
+			queue = append(queue, i)
+		}
+	}
+	budget, tried := maxRuleChains, map[int]bool{}
+	take := func(i int) (bool, error) {
+		if chains[i].Hook != "" || tried[i] || budget == 0 {
+			return false, nil
+		}
+		tried[i] = true
+		budget--
+		return true, read(i)
+	}
+	for i := range chains {
+		if ruleChain(chains[i].Name) {
+			if _, err := take(i); err != nil {
+				return err
+			}
+		}
+	}
+	followed := map[int]bool{}
+	for len(queue) > 0 {
+		i := queue[0]
+		queue = queue[1:]
+		if followed[i] {
+			continue
+		}
+		followed[i] = true
+		for _, rule := range chains[i].Rules {
+			if rule.Verdict != verdictJump && rule.Verdict != verdictGoto {
+				continue
+			}
+			target, ok := index[rule.Target]
+			if !ok {
+				continue
+			}
+			if _, err := take(target); err != nil {
+				return err
+			}
+			queue = append(queue, target)
+		}
+	}
+	return nil
+}
+
+func (r *nftReader) readChain(t *nftTable, i int) error {
+	c := &t.Chains[i]
+	if t.use[i] > maxUse {
+		return nil
+	}
+	rules, err := r.c.nftRules(t.family, t.Name, c.Name, r.ifname)
+	if errors.Is(err, errTooMany) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("rules of chain %s %s %s: %w", t.Family, t.Name, c.Name, err)
+	}
+	c.Rules, c.RulesRead = rules, true
+	return nil
+}
+
+// nftRules reads the rules of one chain; more than maxRules give errTooMany.
+func (c *nlConn) nftRules(family uint8, table, chain string, ifname func(uint32) string) ([]facts.FilterRule, error) {
+	req := appendAttr(nfgenmsg(family), unix.NFTA_RULE_TABLE, nulString(table))
+	req = appendAttr(req, unix.NFTA_RULE_CHAIN, nulString(chain))
+	var rules []facts.FilterRule
+	err := c.dump(nftMsg(unix.NFT_MSG_GETRULE), req, func(m nlMsg) error {
+		// A kernel that does not know the filter lists every rule there is.
+		mine := true
+		var rule facts.FilterRule
+		err := nfAttrs(m.Body, func(typ uint16, v []byte) {
+			switch typ {
+			case unix.NFTA_RULE_TABLE:
+				mine = mine && string(trimNul(v)) == table
+			case unix.NFTA_RULE_CHAIN:
+				mine = mine && string(trimNul(v)) == chain
+			}
+		})
+		if err != nil || !mine || m.Body[0] != family {
+			return err
+		}
+		if len(rules) == maxRules {
+			return errTooMany
+		}
+		if rule, err = decodeNFTRule(family, m.Body[nfgenmsgLen:], ifname); err == nil {
+			rules = append(rules, rule)
+		}
+		return err
+	})
+	return rules, err
+}
+
+func nulString(s string) []byte { return append([]byte(s), 0) }
+
+// others gives the names of states that are not in the list.
+func others(all, some []string) []string {
+	var rest []string
+	for _, s := range all {
+		if !slices.Contains(some, s) {
+			rest = append(rest, s)
+		}
+	}
+	return rest
+}
