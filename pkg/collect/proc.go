@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"errors"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/host"
@@ -22,15 +21,9 @@ func readSoftnet(n *host.NS, ns *facts.Namespace) (err error) {
 	return err
 }
 
-// readSockets reads both halves: one that cannot be read makes the kind missing, since a check could not tell which.
-func readSockets(n *host.NS, ns *facts.Namespace) error {
-	udp, err := n.UDPSockets()
-	listeners, err2 := n.Listeners()
-	if err := errors.Join(err, err2); err != nil {
-		return err
-	}
-	ns.UDPSockets, ns.Listeners = udp, listeners
-	return nil
+func readSockets(n *host.NS, ns *facts.Namespace) (err error) {
+	ns.UDPSockets, ns.Listeners, err = n.Sockets()
+	return err
 }
 
 func readNeighbourTable(_ context.Context, h *host.Host, s *facts.Snapshot) error {

@@ -1,11 +1,13 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6, by their names with their group. It
@@ -13,72 +15,118 @@ import (
 func (n *NS) Counters() (map[string]uint64, error) {
 	all := make(map[string]uint64, 512)
 	for _, name := range []string{"netstat", "snmp"} {
-		data, err := readSmall(n.procNet(name))
-		if err != nil {
+		if err := n.withFile(n.procNet(name), maxFile, func(b []byte) { parsePairs(b, &n.host.names, all) }); err != nil {
 			return nil, fmt.Errorf("read counters: %w", err)
 		}
-		parsePairs(string(data), all)
 	}
-	data, err := readSmall(n.procNet("snmp6"))
+	err := n.withFile(n.procNet("snmp6"), maxFile, func(b []byte) { parseSNMP6(b, &n.host.names, all) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
-	parseSNMP6(string(data), all)
 	return all, nil
+}
+
+// counterNames keeps the names of counters, which are the same in every namespace of a kernel, so that hundreds of namespaces share them. It is
+// safe for concurrent use.
+type counterNames struct {
+	mu    sync.Mutex
+	lines map[string][]string // full names by the line that gives them
+}
+
+// maxNameLines bounds what is kept: a kernel has some hundred.
+const maxNameLines = 4096
+
+func (c *counterNames) of(line []byte, split func(string) []string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if names, ok := c.lines[string(line)]; ok {
+		return names
+	}
+	names := split(string(line))
+	if c.lines == nil || len(c.lines) >= maxNameLines {
+		c.lines = map[string][]string{}
+	}
+	c.lines[string(line)] = names
+	return names
 }
 
 // parsePairs reads netstat and snmp, where each group has a line of names and then one of values. A line without its partner, and a value that is
 // not a counter (Tcp.MaxConn is -1), is left out.
-func parsePairs(s string, into map[string]uint64) {
-	var group, names string
-	for line := range strings.Lines(s) {
-		g, rest, ok := strings.Cut(line, ":")
+func parsePairs(b []byte, names *counterNames, into map[string]uint64) {
+	var head []byte
+	for line := range bytes.Lines(b) {
+		group, values, ok := bytes.Cut(line, []byte(":"))
 		switch {
 		case !ok:
-			group = ""
-		case g != group:
-			group, names = g, rest
+			head = nil
+		case head == nil || !bytes.HasPrefix(head, line[:len(group)+1]):
+			head = line
 		default:
-			pairUp(group, names, rest, into)
-			group = ""
+			pairUp(names.of(head, groupNames), values, into)
+			head = nil
 		}
 	}
 }
 
-func pairUp(group, names, values string, into map[string]uint64) {
-	for {
-		var name, value string
-		name, names = nextField(names)
+// groupNames splits "Udp: InDatagrams NoPorts" into "Udp.InDatagrams", "Udp.NoPorts".
+func groupNames(line string) []string {
+	group, rest, _ := strings.Cut(line, ":")
+	names := strings.Fields(rest)
+	for i := range names {
+		names[i] = group + "." + names[i]
+	}
+	return names
+}
+
+func pairUp(names []string, values []byte, into map[string]uint64) {
+	for _, name := range names {
+		var value []byte
 		value, values = nextField(values)
-		if name == "" || value == "" {
+		if len(value) == 0 {
 			return
 		}
-		if v, err := strconv.ParseUint(value, 10, 64); err == nil {
-			into[group+"."+name] = v
+		if v, ok := parseCounter(value); ok {
+			into[name] = v
 		}
 	}
+}
+
+// parseSNMP6 reads lines such as "Udp6InCsumErrors 3" as "Udp6.InCsumErrors". The group ends behind the first 6.
+func parseSNMP6(b []byte, names *counterNames, into map[string]uint64) {
+	for line := range bytes.Lines(b) {
+		name, rest := nextField(line)
+		value, _ := nextField(rest)
+		full := names.of(name, splitSNMP6)
+		if v, ok := parseCounter(value); ok && full != nil {
+			into[full[0]] = v
+		}
+	}
+}
+
+func splitSNMP6(name string) []string {
+	i := strings.IndexByte(name, '6')
+	if i < 0 || i == len(name)-1 {
+		return nil
+	}
+	return []string{name[:i+1] + "." + name[i+1:]}
+}
+
+func parseCounter(b []byte) (uint64, bool) {
+	v, err := strconv.ParseUint(string(b), 10, 64)
+	return v, err == nil
 }
 
 // nextField cuts the first field off a line.
-func nextField(s string) (field, rest string) {
-	s = strings.TrimLeft(s, " \t\n\r")
-	if i := strings.IndexAny(s, " \t\n\r"); i >= 0 {
-		return s[:i], s[i:]
+func nextField(b []byte) (field, rest []byte) {
+	start := 0
+	for start < len(b) && space(b[start]) {
+		start++
 	}
-	return s, ""
+	end := start
+	for end < len(b) && !space(b[end]) {
+		end++
+	}
+	return b[start:end], b[end:]
 }
 
-// parseSNMP6 reads lines such as "Udp6InCsumErrors 3" as "Udp6.InCsumErrors". The group ends behind the first 6 or, of UdpLite6, the same.
-func parseSNMP6(s string, into map[string]uint64) {
-	for line := range strings.Lines(s) {
-		name, rest := nextField(line)
-		value, _ := nextField(rest)
-		i := strings.IndexByte(name, '6')
-		if i < 0 || i == len(name)-1 {
-			continue
-		}
-		if v, err := strconv.ParseUint(value, 10, 64); err == nil {
-			into[name[:i+1]+"."+name[i+1:]] = v
-		}
-	}
-}
+func space(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }

@@ -18,9 +18,11 @@ type Options struct {
 
 // Host is one node. It is safe for concurrent use.
 type Host struct {
-	root string
-	node *NS
-	bufs buffers
+	root    string
+	procNet string // directory of the calling thread's /proc/net, with a slash behind it
+	node    *NS
+	bufs    buffers
+	names   counterNames
 }
 
 // Open checks that the root and the namespace can be used. The caller closes the Host.
@@ -32,12 +34,15 @@ func Open(o Options) (*Host, error) {
 	if _, err := os.ReadDir(filepath.Join(root, "proc")); err != nil {
 		return nil, fmt.Errorf("open root %s: %w", root, err)
 	}
-	h := &Host{root: root}
+	h := &Host{root: root, procNet: filepath.Join(root, "proc/net") + "/"}
+	if thread := filepath.Join(root, "proc/thread-self/net"); exists(thread) {
+		h.procNet = thread + "/"
+	}
 	path := o.NetNS
 	if path == "" {
 		path = "/proc/thread-self/ns/net"
 	}
-	node, err := openNS(root, &h.bufs, path)
+	node, err := h.openNS(path)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +61,7 @@ func (h *Host) Close() error { return h.node.Close() }
 func (h *Host) Node() *NS { return h.node }
 
 // Namespace opens another network namespace of the node by its path, which the root does not prefix. The caller closes it.
-func (h *Host) Namespace(path string) (*NS, error) { return openNS(h.root, &h.bufs, path) }
+func (h *Host) Namespace(path string) (*NS, error) { return h.openNS(path) }
 
 // Path gives a path of the node as it is reached from here.
 func (h *Host) Path(elem ...string) string {

@@ -18,15 +18,13 @@ const (
 	tcpListen          = 10 // TCP_LISTEN
 )
 
-// Listeners lists the namespace's listening TCP sockets of both families with the length and limit of their accept queues. ErrAbsent where the
-// kernel has no sock_diag for TCP. It must be called inside Do.
-func (n *NS) Listeners() (all []facts.Listener, err error) {
+func (n *NS) listeners() (all []facts.Listener, err error) {
 	c, err := n.netlink(unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return nil, fmt.Errorf("list TCP listeners: %w", err)
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
-	all, err = listeners(c)
+	all, err = listListeners(c)
 	if errors.Is(err, unix.ENOENT) {
 		err = ErrAbsent
 	}
@@ -36,7 +34,7 @@ func (n *NS) Listeners() (all []facts.Listener, err error) {
 	return all, nil
 }
 
-func listeners(l lister) ([]facts.Listener, error) {
+func listListeners(l lister) ([]facts.Listener, error) {
 	req := make([]byte, sizeofInetDiagReq)
 	req[0] = unix.AF_INET // not looked at
 	binary.NativeEndian.PutUint32(req[52:], 1<<tcpListen)

@@ -17,7 +17,7 @@ type NS struct {
 	Inode uint64
 
 	root string
-	bufs *buffers
+	host *Host
 	node bool
 	file *os.File
 
@@ -28,7 +28,7 @@ type NS struct {
 // IsNode says whether this is the node's own namespace, as opposed to a pod's.
 func (n *NS) IsNode() bool { return n.node }
 
-func openNS(root string, bufs *buffers, path string) (*NS, error) {
+func (h *Host) openNS(path string) (*NS, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
@@ -45,7 +45,7 @@ func openNS(root string, bufs *buffers, path string) (*NS, error) {
 	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
 		return nil, errors.Join(fmt.Errorf("open network namespace: %s is a namespace of another kind", path), f.Close())
 	}
-	return &NS{Path: path, Inode: st.Ino, root: root, bufs: bufs, file: f}, nil
+	return &NS{Path: path, Inode: st.Ino, root: h.root, host: h, file: f}, nil
 }
 
 // Close releases the namespace.
@@ -117,10 +117,7 @@ func (n *NS) is(own *os.File) (bool, error) {
 // procNet gives the path of a file of /proc/net as the calling thread's namespace has it. It must be called inside Do. /proc/net itself is the
 // main thread's; a tree made by hand, which has no thread-self, has only that.
 func (n *NS) procNet(name string) string {
-	if p := filepath.Join(n.root, "proc/thread-self/net"); exists(p) {
-		return filepath.Join(p, name)
-	}
-	return filepath.Join(n.root, "proc/net", name)
+	return n.host.procNet + name
 }
 
 // procSys gives the path of a sysctl. Those below net are the calling thread's namespace's, so it must be called inside Do.

@@ -38,7 +38,7 @@ func (n *NS) route() (lister, error) {
 func (n *NS) netlink(protocol int) (*nlConn, error) {
 	c, err := openNetlink(protocol)
 	if err == nil {
-		c.use = n.bufs
+		c.use = &n.host.bufs
 	}
 	return c, err
 }

@@ -1,11 +1,11 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
-	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -16,28 +16,44 @@ func (n *NS) Softnet() (*facts.Softnet, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read softnet counters: %w", err)
 	}
-	s := parseSoftnet(string(data))
-	s.Sockstat = map[string]int64{}
-	for _, name := range []string{"sockstat", "sockstat6"} {
-		data, err := readSmall(n.procNet(name))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("read socket counters: %w", err)
-		}
-		parseSockstat(string(data), s.Sockstat)
+	s := parseSoftnet(data)
+	if s.Sockstat, err = n.sockstat(); err != nil {
+		return nil, err
 	}
 	return s, nil
 }
 
+// sockstat are counts of sockets: "TCP.inuse".
+type sockstat map[string]int64
+
+// none says that the kernel counts no such socket, as opposed to not counting them.
+func (s sockstat) none(count string) bool {
+	v, ok := s[count]
+	return ok && v == 0
+}
+
+// sockstat reads how many sockets the namespace has; a file that is not there adds nothing.
+func (n *NS) sockstat() (sockstat, error) {
+	all := sockstat{}
+	for _, name := range []string{"sockstat", "sockstat6"} {
+		err := n.withFile(n.procNet(name), maxFile, func(b []byte) { parseSockstat(b, all) })
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read socket counters: %w", err)
+		}
+	}
+	return all, nil
+}
+
 // parseSoftnet sums the lines, one for each processor: hexadecimal, processed, dropped and squeezed first.
-func parseSoftnet(s string) *facts.Softnet {
+func parseSoftnet(b []byte) *facts.Softnet {
 	sum := &facts.Softnet{}
-	for line := range strings.Lines(s) {
+	for line := range bytes.Lines(b) {
 		var v [3]uint64
 		ok := true
 		for i := range v {
-			var field string
+			var field []byte
 			field, line = nextField(line)
-			n, err := strconv.ParseUint(field, 16, 32) // the kernel prints 32 bits of each
+			n, err := strconv.ParseUint(string(field), 16, 32) // the kernel prints 32 bits of each
 			ok = ok && err == nil
 			v[i] = n
 		}
@@ -49,21 +65,21 @@ func parseSoftnet(s string) *facts.Softnet {
 }
 
 // parseSockstat reads lines such as "TCP: inuse 5 orphan 0 tw 2" as "TCP.inuse" and so on.
-func parseSockstat(s string, into map[string]int64) {
-	for line := range strings.Lines(s) {
-		group, rest, ok := strings.Cut(line, ":")
+func parseSockstat(b []byte, into map[string]int64) {
+	for line := range bytes.Lines(b) {
+		group, rest, ok := bytes.Cut(line, []byte(":"))
 		if !ok {
 			continue
 		}
 		for {
-			var name, value string
+			var name, value []byte
 			name, rest = nextField(rest)
 			value, rest = nextField(rest)
-			if value == "" {
+			if len(value) == 0 {
 				break
 			}
-			if v, err := strconv.ParseInt(value, 10, 64); err == nil {
-				into[group+"."+name] = v
+			if v, err := strconv.ParseInt(string(value), 10, 64); err == nil {
+				into[string(group)+"."+string(name)] = v
 			}
 		}
 	}
