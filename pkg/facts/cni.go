@@ -23,7 +23,7 @@ type CNIFile struct {
 // CNIPlugin is one plugin of a chain.
 type CNIPlugin struct {
 	Type         string          `json:"type"`
-	Binary       *bool           `json:"binary,omitempty"` // its program is in BinDir; nil where that could not be looked up
+	Binary       *bool           `json:"binary,omitempty"`       // its program is in BinDir; nil where that could not be looked up
 	Bridge       string          `json:"bridge,omitempty"`       // the bridge plugin's, or that of flannel's delegate, its default filled in
 	Gateway      bool            `json:"gateway,omitempty"`      // the bridge gets the gateway's address: isGateway, isDefaultGateway, or flannel's default
 	ForceAddress bool            `json:"forceAddress,omitempty"` // the bridge plugin replaces a wrong address instead of failing
@@ -42,6 +42,9 @@ type FlannelEnv struct {
 	Subnet  netip.Prefix `json:"subnet"` // with the bridge's address as host part
 	MTU     int          `json:"mtu"`
 	IPMasq  bool         `json:"ipMasq"`
+
+	IPv6Network netip.Prefix `json:"ipv6Network,omitzero"` // of a dual-stack cluster
+	IPv6Subnet  netip.Prefix `json:"ipv6Subnet,omitzero"`
 }
 
 // IPAM is what host-local has reserved.
@@ -49,7 +52,8 @@ type IPAM struct {
 	Networks []IPAMNetwork `json:"networks,omitempty"`
 }
 
-// IPAMNetwork is one directory below /var/lib/cni/networks.
+// IPAMNetwork is one directory below /var/lib/cni/networks, or where its configuration has several range sets, one of them: a dual-stack network
+// has a set for each family, and each can be used up by itself. Sets of one directory have the same Name and Dir.
 type IPAMNetwork struct {
 	Name         string         `json:"name"`
 	Dir          string         `json:"dir"`

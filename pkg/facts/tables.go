@@ -39,10 +39,10 @@ type FilterRule struct {
 	Src         string   `json:"src,omitempty"` // prefix, "!prefix" for a negated one
 	Dst         string   `json:"dst,omitempty"`
 	Proto       string   `json:"proto,omitempty"`
-	DPort       string   `json:"dport,omitempty"`   // number or first:last
-	Mark        string   `json:"mark,omitempty"`    // value/mask, "!value/mask"
-	SetMark     string   `json:"setMark,omitempty"` // and/xor of a MARK target: "xor 0x4000/0x0"
-	CTState     []string `json:"ctState,omitempty"`
+	DPort       string   `json:"dport,omitempty"`    // number or first:last, "!" in front for any other
+	Mark        string   `json:"mark,omitempty"`     // value/mask, "!value/mask"; with one bit in the mask the value is that bit
+	SetMark     string   `json:"setMark,omitempty"`  // "xor value/mask", as --set-xmark: (mark AND NOT mask) XOR value; "xor 0x4000/0x0"
+	CTState     []string `json:"ctState,omitempty"`  // any of invalid, established, related, new, untracked; a negated match lists the others
 	CTStatus    []string `json:"ctStatus,omitempty"` // dnat, snat, ...: any of them (firewalld accepts "ct status dnat")
 	RandomFully bool     `json:"randomFully,omitempty"`
 	Comment     string   `json:"comment,omitempty"`

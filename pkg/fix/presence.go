@@ -3,6 +3,7 @@ package fix
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
@@ -62,6 +63,7 @@ func reservation(s *facts.Snapshot, arg string) (*facts.IPAMNetwork, netip.Addr,
 	if s.IPAM == nil {
 		return nil, ip, 0, fmt.Errorf("the snapshot holds no reservations")
 	}
+	var owner *facts.IPAMNetwork
 	for i := range s.IPAM.Networks {
 		n := &s.IPAM.Networks[i]
 		if n.Dir != dir {
@@ -72,9 +74,15 @@ func reservation(s *facts.Snapshot, arg string) (*facts.IPAMNetwork, netip.Addr,
 				return n, ip, j, nil
 			}
 		}
-		return n, ip, -1, nil
+		// Of several range sets of one directory the address belongs to that in whose subnets it is, else to the first.
+		if owner == nil || slices.ContainsFunc(n.Subnets, func(p netip.Prefix) bool { return p.Contains(ip) }) {
+			owner = n
+		}
 	}
-	return nil, ip, 0, fmt.Errorf("no reservations of %s in the snapshot", dir)
+	if owner == nil {
+		return nil, ip, 0, fmt.Errorf("no reservations of %s in the snapshot", dir)
+	}
+	return owner, ip, -1, nil
 }
 
 func getReservation(s *facts.Snapshot, arg string) (string, error) {
