@@ -1,0 +1,51 @@
+# What can be done here; `make help` says it in words. Needs git, make and Go; `make test` installs what else it needs when root.
+.DEFAULT_GOAL := help
+
+GO       ?= go
+FUZZTIME ?= 30s
+
+# A checkout that git refuses to read, such as another user's, can be built all the same, without its revision in the program.
+vcs := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
+
+.PHONY: help
+help: ## say what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## put static programs into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(vcs) -o bin/ $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go plugins/*/main.go))
+
+.PHONY: audit
+audit: build ## audit this machine and change nothing (more options: bin/netmendctl audit --help)
+	@scripts/audit.sh
+
+.PHONY: test
+test: ## run every test; as root it installs the packages that they need
+	@GO='$(GO)' scripts/test.sh
+
+.PHONY: demo
+demo: ## play an incident with real packets: the fault, its audit, the mending (root, 30 seconds)
+	@scripts/packages.sh iproute2 iptables ethtool
+	@$(GO) run ./test/demo
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, shellcheck, architecture, freshness of generated files, builds for other systems
+	@GO='$(GO)' scripts/lint.sh
+
+.PHONY: gen
+gen: ## write the generated files again
+	$(GO) generate ./...
+
+.PHONY: bench
+bench: ## measure an audit beside iptables-save, and with many pods (root, a few minutes)
+	@scripts/packages.sh $(shell cat scripts/packages.txt)
+	@$(GO) test -count=1 -timeout 30m -run '^$$' -bench . ./test/bench
+
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZTIME
+	@GO='$(GO)' scripts/fuzz.sh '$(FUZZTIME)'
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin

@@ -1,0 +1,145 @@
+package lab
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// What every cluster of the lab has.
+const (
+	ServiceCIDR = "10.96.0.0/16"
+	PodCIDR     = "10.244.0.0/16"
+	DNSAddress  = "10.96.0.10"
+
+	controlPlane = "10.99.0.1"
+	token        = "lab"
+)
+
+// Cluster is a real control plane without controllers: etcd and kube-apiserver in a namespace of their own, which is also the switch and the router
+// that nodes are joined to.
+type Cluster struct {
+	NS   *NS
+	Port int // of the API server
+
+	t      TB
+	bin    string
+	client *http.Client
+	nodes  int
+}
+
+// NewCluster starts a control plane and waits until it is ready. It has the Services default/kubernetes and kube-system/kube-dns.
+func NewCluster(t TB) *Cluster {
+	t.Helper()
+	c := &Cluster{NS: NewNS(t, "control"), Port: 6443, t: t, bin: Cache(t, "kubernetes")}
+	c.NS.Sh("ip link add br0 type bridge; ip addr add " + controlPlane + "/24 dev br0; ip link set br0 up; sysctl -qw net.ipv4.ip_forward=1")
+	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
+		MaxIdleConnsPerHost: 16,
+		DialContext: func(_ context.Context, network, addr string) (conn net.Conn, err error) {
+			err = c.NS.Do(func() error {
+				conn, err = net.DialTimeout(network, addr, 10*time.Second)
+				return err
+			})
+			return conn, err
+		},
+	}}
+	dir := t.TempDir()
+	tokens, key := filepath.Join(dir, "tokens"), filepath.Join(dir, "key")
+	if err := writeSecrets(tokens, key); err != nil {
+		t.Fatalf("%v", err)
+	}
+	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
+	log := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
+		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR,
+		"--token-auth-file="+tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
+		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
+	WaitFor(t, 90*time.Second, "the API server", func() (bool, string) {
+		body, err := c.do(http.MethodGet, "/readyz", nil)
+		if err != nil {
+			return false, err.Error() + tail(log)
+		}
+		return string(body) == "ok", string(body) + tail(log)
+	})
+	c.createDNS()
+	return c
+}
+
+func writeSecrets(tokens, key string) error {
+	if err := os.WriteFile(tokens, []byte(token+",admin,admin,system:masters\n"), 0o600); err != nil {
+		return err
+	}
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)}
+	return os.WriteFile(key, pem.EncodeToMemory(block), 0o600)
+}
+
+// Join makes a node with an uplink to the control plane, known to the API by its namespace's name.
+func (c *Cluster) Join(role string) *Node {
+	c.t.Helper()
+	c.nodes++
+	n := NewNode(c.t, role)
+	address := fmt.Sprintf("10.99.0.%d", 10+c.nodes)
+	dev := fmt.Sprintf("node%d", c.nodes)
+	Veth(c.NS, dev, n.NS, "eth0")
+	c.NS.Sh("ip link set " + dev + " master br0")
+	n.Sh("ip addr add " + address + "/24 dev eth0; ip route add default via " + controlPlane + "; sysctl -qw net.ipv4.ip_forward=1")
+	c.CreateNode(n.Name, address)
+	return n
+}
+
+// Proxy runs the real kube-proxy on a node until the test ends, and waits until it has written its rules. The mode is iptables, nftables or ipvs.
+func (c *Cluster) Proxy(n *Node, mode string) {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	config := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(config, []byte(c.ProxyConfig(dir, n.Name, mode, controlPlane)), 0o600); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	log := n.Start(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
+	WaitFor(c.t, 60*time.Second, "kube-proxy", func() (bool, string) {
+		_, err := n.Try(proxyServes[mode])
+		return err == nil, fmt.Sprint(err) + tail(log)
+	})
+}
+
+// proxyServes are the commands that succeed when kube-proxy has written its rules, for the DNS Service in the name of all.
+var proxyServes = map[string]string{
+	"iptables": "iptables-nft -t nat -S KUBE-SVC-TCOU7JCQXEZGVUNU",
+	"nftables": "nft get element ip kube-proxy service-ips '{ " + DNSAddress + " . udp . 53 }'",
+	"ipvs":     "ipvsadm -Ln -u " + DNSAddress + ":53",
+}
+
+// ProxyConfig is kube-proxy's configuration; its kubeconfig is written to the directory. The server is the API server's address as the node sees it.
+func (c *Cluster) ProxyConfig(dir, node, mode, server string) string {
+	c.t.Helper()
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"lab",
+"clusters":[{"name":"lab","cluster":{"server":"https://%s:%d","insecure-skip-tls-verify":true}}],
+"users":[{"name":"lab","user":{"token":%q}}],
+"contexts":[{"name":"lab","context":{"cluster":"lab","user":"lab"}}]}`, server, c.Port, token)
+	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	// The connection-tracking limit is the machine's, not the namespace's: 0 leaves it alone.
+	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+clientConnection: {kubeconfig: %s}
+hostnameOverride: %s
+mode: %s
+clusterCIDR: %s
+conntrack: {maxPerCore: 0, min: 0}
+`, kubeconfig, node, mode, PodCIDR)
+}

@@ -1,0 +1,72 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Node is a namespace that stands for a node, with /etc, /run and /var of its own below Root; /proc and /sys are the kernel's.
+type Node struct {
+	*NS
+	Root string
+}
+
+// NewNode makes a node without an uplink.
+func NewNode(t TB, role string) *Node {
+	t.Helper()
+	n := &Node{NS: NewNS(t, role), Root: t.TempDir()}
+	for _, dir := range []string{"etc", "run/netns", "var/lib", "opt/cni/bin"} {
+		if err := os.MkdirAll(filepath.Join(n.Root, dir), 0o755); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	for _, dir := range []string{"proc", "sys"} {
+		if err := os.Symlink("/"+dir, filepath.Join(n.Root, dir)); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	return n
+}
+
+// Audit audits the node: its namespace and its files.
+func (n *Node) Audit(args ...string) *Report {
+	n.t.Helper()
+	return Audit(n.t, append([]string{"--netns", n.Path, "--root", n.Root}, args...)...)
+}
+
+// Write makes a file of the node.
+func (n *Node) Write(path, format string, args ...any) {
+	n.t.Helper()
+	path = filepath.Join(n.Root, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		n.t.Fatalf("%v", err)
+	}
+	if err := os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o644); err != nil {
+		n.t.Fatalf("%v", err)
+	}
+}
+
+// Pod makes a namespace that the node lists as a pod's.
+func (n *Node) Pod(name string) *NS {
+	n.t.Helper()
+	p := NewNS(n.t, name)
+	if err := os.Symlink(p.Path, filepath.Join(n.Root, "run/netns", p.Name)); err != nil {
+		n.t.Fatalf("%v", err)
+	}
+	return p
+}
+
+// Agent runs a process in the node's namespace that has the name of a network agent and does nothing.
+func (n *Node) Agent(name string) {
+	n.t.Helper()
+	program := filepath.Join(n.t.TempDir(), name)
+	data, err := os.ReadFile("/bin/sleep")
+	if err == nil {
+		err = os.WriteFile(program, data, 0o755)
+	}
+	if err != nil {
+		n.t.Fatalf("%v", err)
+	}
+	n.Start(program, "infinity")
+}

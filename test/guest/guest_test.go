@@ -1,0 +1,149 @@
+package guest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
+
+// limit is far above what the emulator needs on a slow machine; a guest that hangs must not hang the run.
+const limit = 12 * time.Minute
+
+// TestGuest boots the guest once and reports each test that ran there as its own.
+func TestGuest(t *testing.T) {
+	dir := t.TempDir()
+	inside, initrd := filepath.Join(dir, "inside"), filepath.Join(dir, "initrd")
+	build := exec.Command("go", "test", "-c", "-trimpath", "-o", inside, "./inside")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	want := listTests(t, inside)
+	kernel := lab.Cache(t, "kernel")
+	err := image(initrd, kernel, map[string]string{
+		"usr/bin/inside":      inside,
+		"usr/bin/netmendctl":  os.Getenv("NETMENDCTL"),
+		"usr/sbin/kube-proxy": filepath.Join(lab.Cache(t, "kubernetes"), "kube-proxy"),
+	})
+	if err != nil {
+		t.Fatalf("make the guest's initramfs: %v", err)
+	}
+	cluster := lab.NewCluster(t)
+	cluster.CreateNode("guest", "10.0.2.15")
+	results := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd)
+	for _, name := range want {
+		t.Run(name, func(t *testing.T) {
+			switch r, ran := results[name]; {
+			case !ran:
+				t.Error("did not run to its end in the guest")
+			case r.verdict != "PASS":
+				t.Errorf("%s in the guest:\n%s", r.verdict, r.output)
+			default:
+				t.Logf("in the guest:\n%s", r.output)
+			}
+		})
+	}
+}
+
+func listTests(t *testing.T, program string) []string {
+	t.Helper()
+	cmd := exec.Command(program, "-test.list", ".")
+	cmd.Env = append(os.Environ(), "NETMEND_GUEST=1")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list the guest's tests: %v", err)
+	}
+	names := strings.Fields(string(out))
+	if len(names) == 0 {
+		t.Fatal("the guest has no tests")
+	}
+	return names
+}
+
+type result struct{ verdict, output string }
+
+// boot runs the guest and collects its tests' results from the second serial port; the first is the console. The emulator runs in the control
+// plane's namespace: its user-mode network makes 10.0.2.2 of the guest that namespace's loopback.
+func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]result {
+	t.Helper()
+	console := filepath.Join(dir, "console")
+	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
+	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-display", "none", "-no-reboot", "-monitor", "none",
+		"-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet",
+		"-serial", "file:"+console, "-serial", "stdio",
+		"-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the emulator: %v", err)
+	}
+	late := time.AfterFunc(limit, func() { cmd.Process.Kill() })
+	results, text := collect(bufio.NewScanner(out))
+	err = cmd.Wait()
+	if !late.Stop() {
+		t.Errorf("the guest did not end within %s", limit)
+	}
+	if !strings.Contains(text, "GUEST EXIT") {
+		log, _ := os.ReadFile(console) // what there is of it
+		t.Errorf("the guest ended without a word (%v)\nits tests:\n%s\nits console:\n%s", err, last(text, 4000), last(string(log), 4000))
+	}
+	return results
+}
+
+// closing matches the line that ends a test: "--- PASS: TestX (0.10s)".
+var closing = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\w+) \(`)
+
+// collect reads the output of go test -v. What a test printed stands between its opening and its closing line, and behind the latter.
+func collect(lines *bufio.Scanner) (results map[string]result, text string) {
+	results = map[string]result{}
+	var all, own strings.Builder
+	name := ""
+	end := func() {
+		if r, ok := results[name]; ok {
+			r.output = own.String()
+			results[name] = r
+		}
+	}
+	for lines.Scan() {
+		line := strings.TrimRight(lines.Text(), "\r")
+		fmt.Fprintln(&all, line)
+		if opening, ok := strings.CutPrefix(line, "=== RUN   "); ok && !strings.Contains(opening, "/") {
+			end()
+			name = opening
+			own.Reset()
+		}
+		fmt.Fprintln(&own, line)
+		if m := closing.FindStringSubmatch(line); m != nil {
+			results[m[2]] = result{verdict: m[1]}
+		}
+	}
+	end()
+	return results, all.String()
+}
+
+func last(s string, n int) string { return s[max(0, len(s)-n):] }
+
+func TestCollect(t *testing.T) {
+	in := "=== RUN   TestA\r\n    a.go:1: fine\r\n--- PASS: TestA (0.1s)\r\n=== RUN   TestB\n=== RUN   TestB/x\n    --- FAIL: TestB/x (0s)\n" +
+		"--- FAIL: TestB (0.2s)\n    b.go:2: why\n=== RUN   TestC\n"
+	got, _ := collect(bufio.NewScanner(strings.NewReader(in)))
+	if got["TestA"].verdict != "PASS" || got["TestB"].verdict != "FAIL" || !strings.Contains(got["TestB"].output, "b.go:2: why") {
+		t.Errorf("collect: %+v", got)
+	}
+	if r, ok := got["TestC"]; ok {
+		t.Errorf("collect: a test that never ended is %+v", r)
+	}
+}
