@@ -13,14 +13,71 @@ import (
 
 // Sysctls reads values by their paths below /proc/sys, without their closing newline. One that this kernel or this namespace does not have has no key;
 // one that may not be read is an error. It must be called inside Do.
-func (n *NS) Sysctls(paths []string) (map[string]string, error) {
-	all := make(map[string]string, len(paths))
+func (n *NS) Sysctls(paths []string) (all map[string]string, err error) {
+	all = make(map[string]string, len(paths))
+	dirs := sysctlDirs{}
+	defer func() { err = errors.Join(err, dirs.close()) }()
 	for _, path := range paths {
-		if err := n.addSysctl(all, path); err != nil {
+		if err := n.sysctlBelow(dirs, path, all); err != nil {
 			return nil, err
 		}
 	}
 	return all, nil
+}
+
+// sysctlDirs are open directories such as net/ipv4, by their paths; -1 for one that is not there. The directories of all namespaces have one parent
+// and are told apart by a walk along them, so that opening each value by its whole path would take time that grows with the square of the pods.
+type sysctlDirs map[string]int
+
+// open gives the directory's descriptor; -1 where it is not there.
+func (d sysctlDirs) open(n *NS, dir string) (int, error) {
+	if fd, ok := d[dir]; ok {
+		return fd, nil
+	}
+	fd, err := retry(func() (int, error) { return unix.Open(n.procSys(dir), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) })
+	if absent(err) {
+		fd, err = -1, nil
+	}
+	if err != nil {
+		return -1, fmt.Errorf("open %s: %w", n.procSys(dir), err)
+	}
+	d[dir] = fd
+	return fd, nil
+}
+
+func (d sysctlDirs) close() (err error) {
+	for _, fd := range d {
+		if fd >= 0 {
+			err = errors.Join(err, unix.Close(fd))
+		}
+	}
+	return err
+}
+
+func (n *NS) sysctlBelow(dirs sysctlDirs, path string, all map[string]string) error {
+	dir, rest := cutSecond(path)
+	fd, err := dirs.open(n, dir)
+	if err != nil {
+		return fmt.Errorf("read sysctl: %w", err)
+	}
+	if fd < 0 {
+		return nil
+	}
+	err = n.withFileAt(fd, rest, func(b []byte) { all[path] = strings.TrimRight(string(b), "\n") })
+	if err != nil && !absent(err) {
+		return fmt.Errorf("read sysctl %s: %w", path, err)
+	}
+	return nil
+}
+
+// cutSecond cuts "net/ipv4/conf/all/forwarding" into "net/ipv4" and the rest.
+func cutSecond(path string) (dir, rest string) {
+	first, rest, _ := strings.Cut(path, "/")
+	second, rest, ok := strings.Cut(rest, "/")
+	if !ok {
+		return first, second
+	}
+	return first + "/" + second, rest
 }
 
 func (n *NS) addSysctl(all map[string]string, path string) error {
