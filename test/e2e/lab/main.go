@@ -38,31 +38,34 @@ func main(run func() int) (int, error) {
 }
 
 // Prepare builds netmendctl where the caller has not named one, and removes leftovers: those of runs that are over now, and those of this one when it
-// is interrupted. The caller calls done at the end.
+// is interrupted. Temporary files of this process go where done removes them. The caller calls done at the end.
 func Prepare() (done func(), err error) {
 	sweep(func(pid int) bool { return syscall.Kill(pid, 0) == syscall.ESRCH })
+	dir, err := os.MkdirTemp("", "netmend-lab-")
+	if err != nil {
+		return nil, err
+	}
+	done = func() { os.RemoveAll(dir) }
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		<-stop
 		sweep(func(pid int) bool { return pid == os.Getpid() })
+		done()
 		os.Exit(130)
 	}()
-	if os.Getenv(programVariable) != "" {
-		return func() {}, nil
-	}
-	dir, err := os.MkdirTemp("", "netmend-lab-")
-	if err != nil {
+	if err := os.Setenv("TMPDIR", dir); err != nil {
 		return nil, err
+	}
+	if os.Getenv(programVariable) != "" {
+		return done, nil
 	}
 	program := filepath.Join(dir, "netmendctl")
 	if err := Build(program, "./cmd/netmendctl"); err != nil {
+		done()
 		return nil, err
 	}
-	if err := os.Setenv(programVariable, program); err != nil {
-		return nil, err
-	}
-	return func() { os.RemoveAll(dir) }, nil
+	return done, os.Setenv(programVariable, program)
 }
 
 // Build builds a static program of this source tree.

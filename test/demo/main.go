@@ -1,0 +1,92 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+func main() {
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "demo: network namespaces need root: sudo make demo")
+		os.Exit(1)
+	}
+	done, err := lab.Prepare()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+	s := &stage{}
+	ok := s.run(func() { play(s) })
+	done()
+	if !ok {
+		os.Exit(1)
+	}
+}
+
+// slow and fast are far from what is measured on either side of them: the first retransmission of a SYN comes after a second.
+const (
+	slow = 500 * time.Millisecond
+	fast = 200 * time.Millisecond
+)
+
+func play(s *stage) {
+	say("Two nodes, each a network namespace, joined by a vxlan tunnel as flannel makes it. On the first, kube-proxy masquerades and its mark",
+		"leaks to the tunnel's own packets. A program on the first node connects to a pod on the second:")
+	f := lab.NewFlannel(s, 4, "")
+	f.MarkAndMasquerade("--random-fully")
+	f.Pods[1].Listen(f.Target())
+	if took := connect(s, f); took < slow {
+		s.Fatalf("the fault does not show: the connect took %s", took)
+	}
+	say("What does the first node's audit say?")
+	run(f.Nodes[0], "--window", "1s")
+	r := f.Nodes[0].Audit()
+	finding := r.Find("tunnel-tx-checksum")
+	if len(finding.Fixes) == 0 || len(finding.Fixes[0].Commands) == 0 {
+		s.Fatalf("the finding has no fix:\n%s", r.Describe())
+	}
+	say("So be it, by the command that it prints:")
+	for _, command := range finding.Fixes[0].Commands {
+		fmt.Println("    # " + command)
+		if _, err := lab.Shell(command); err != nil {
+			s.Fatalf("%v", err)
+		}
+	}
+	say("The same connect, and the same audit:")
+	if took := connect(s, f); took > fast {
+		s.Fatalf("it is not mended: the connect took %s", took)
+	}
+	run(f.Nodes[0])
+	if r := f.Nodes[0].Audit().Want(); r.Exit != 0 {
+		s.Fatalf("the audit ends with %d", r.Exit)
+	}
+}
+
+// connect measures and tells, with what the receiving node counts.
+func connect(s *stage, f *lab.Flannel) time.Duration {
+	bad := f.Nodes[1].Counter("Udp", "InCsumErrors")
+	took, err := f.Nodes[0].Connect(f.Target(), 10*time.Second)
+	if err != nil {
+		s.Fatalf("connect: %v", err)
+	}
+	fmt.Printf("    connect to %s: %.3f s; the second node dropped %d packets with a bad UDP checksum\n",
+		f.Target(), took.Seconds(), f.Nodes[1].Counter("Udp", "InCsumErrors")-bad)
+	return took
+}
+
+// run shows a command of netmendctl with what it prints.
+func run(n *lab.Node, args ...string) {
+	cmd := lab.Netmendctl(append([]string{"audit", "--netns", n.Path, "--root", n.Root}, args...)...)
+	fmt.Println("    # netmendctl audit --netns " + n.Path + " " + strings.Join(args, " "))
+	out, _ := cmd.CombinedOutput() // findings make it exit with 1
+	for line := range strings.Lines(string(out)) {
+		fmt.Print("    " + line)
+	}
+}
+
+// say prints the play's own words.
+func say(words ...string) { fmt.Println("\n" + strings.Join(words, "\n")) }
