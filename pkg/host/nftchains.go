@@ -264,13 +264,24 @@ func (r *nftReader) readChain(t *nftTable, i int) error {
 
 // nftRules reads the rules of one chain; more than maxRules give errTooMany.
 func (c *nlConn) nftRules(family uint8, table, chain string, ifname func(uint32) string) ([]facts.FilterRule, error) {
+	var rules []facts.FilterRule
+	err := c.eachNFTRule(family, table, chain, ifname, func(r facts.FilterRule) error {
+		if len(rules) == maxRules {
+			return errTooMany
+		}
+		rules = append(rules, r)
+		return nil
+	})
+	return rules, err
+}
+
+// eachNFTRule gives the rules of one chain to fn.
+func (c *nlConn) eachNFTRule(family uint8, table, chain string, ifname func(uint32) string, fn func(facts.FilterRule) error) error {
 	req := appendAttr(nfgenmsg(family), unix.NFTA_RULE_TABLE, nulString(table))
 	req = appendAttr(req, unix.NFTA_RULE_CHAIN, nulString(chain))
-	var rules []facts.FilterRule
-	err := c.dump(nftMsg(unix.NFT_MSG_GETRULE), req, func(m nlMsg) error {
+	return c.dump(nftMsg(unix.NFT_MSG_GETRULE), req, func(m nlMsg) error {
 		// A kernel that does not know the filter lists every rule there is.
 		mine := true
-		var rule facts.FilterRule
 		err := nfAttrs(m.Body, func(typ uint16, v []byte) {
 			switch typ {
 			case unix.NFTA_RULE_TABLE:
@@ -282,15 +293,12 @@ func (c *nlConn) nftRules(family uint8, table, chain string, ifname func(uint32)
 		if err != nil || !mine || m.Body[0] != family {
 			return err
 		}
-		if len(rules) == maxRules {
-			return errTooMany
+		rule, err := decodeNFTRule(family, m.Body[nfgenmsgLen:], ifname)
+		if err != nil {
+			return err
 		}
-		if rule, err = decodeNFTRule(family, m.Body[nfgenmsgLen:], ifname); err == nil {
-			rules = append(rules, rule)
-		}
-		return err
+		return fn(rule)
 	})
-	return rules, err
 }
 
 func nulString(s string) []byte { return append([]byte(s), 0) }

@@ -1,0 +1,163 @@
+package host
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// ServiceVIPs looks up what carries each Service in the given mode of kube-proxy. It must be called inside Do. In iptables and nftables mode a Service
+// whose address is not known is looked up by its name; in IPVS mode, which knows no names, it is left out. Left out is also a Service that is
+// only presumed and not found: a cluster may call its DNS otherwise, and give it another address. None left is ErrAbsent.
+func (n *NS) ServiceVIPs(mode string, services []facts.ServiceIntent) ([]facts.ServiceVIP, error) {
+	v := vipReader{ns: n}
+	defer v.close()
+	var all []facts.ServiceVIP
+	for _, s := range services {
+		if mode == facts.ModeIPVS && !s.VIP.IsValid() {
+			continue
+		}
+		found, err := v.look(mode, s)
+		if err != nil {
+			return nil, fmt.Errorf("look up service %s: %w", s.Name, err)
+		}
+		found.ServiceIntent, found.Mode = s, mode
+		if !found.Found && s.Name != kubernetesService && (s.Source == SourceDefault || s.Source == SourceManifest) {
+			continue
+		}
+		all = append(all, found)
+	}
+	if len(all) == 0 && len(services) > 0 {
+		return nil, fmt.Errorf("look up services: %w: no virtual IP is known", ErrAbsent)
+	}
+	return all, nil
+}
+
+// vipReader looks Services up in one namespace. What several look-ups need is read once.
+type vipReader struct {
+	ns     *NS
+	nf     *nlConn
+	noNFT  bool
+	legacy map[string]*legacyTable // by family and table; nil values for tables that do not exist
+	vs     *facts.IPVS
+}
+
+func (v *vipReader) close() {
+	if v.nf != nil {
+		_ = v.nf.close() // nothing was written to it
+	}
+}
+
+func (v *vipReader) ipvs() (_ *facts.IPVS, err error) {
+	if v.vs == nil {
+		v.vs, err = v.ns.IPVS()
+	}
+	return v.vs, err
+}
+
+func (v *vipReader) look(mode string, s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
+	switch mode {
+	case facts.ModeNFTables:
+		return v.lookNFTables(s)
+	case facts.ModeIPTables:
+		return v.lookIPTables(s)
+	case facts.ModeIPVS:
+		return v.lookIPVS(s)
+	}
+	found.Detail = "nothing of kube-proxy was found"
+	return found, nil
+}
+
+// families are those in which a Service can be: that of its address, or both where it is not known.
+func families(s facts.ServiceIntent) []string {
+	switch {
+	case s.VIP.Unmap().Is4():
+		return []string{"ip"}
+	case s.VIP.Is6():
+		return []string{"ip6"}
+	}
+	return []string{"ip", "ip6"}
+}
+
+// presumed says whether the Service's address was derived and not told, so that its name counts as well.
+func presumed(s facts.ServiceIntent) bool {
+	return s.Source == SourceDefault || s.Source == SourceManifest || s.Source == SourceKubelet
+}
+
+// portHash is the hash by which kube-proxy names a Service port's iptables chains (portProtoHash of pkg/proxy/iptables).
+func portHash(name, protocol string) string {
+	sum := sha256.Sum256([]byte(name + protocol))
+	return base32.StdEncoding.EncodeToString(sum[:])[:16]
+}
+
+// nftServiceName is the end of the names of a Service port's nftables chains (servicePortChainNameBase of pkg/proxy/nftables); empty for a name that is
+// not namespace/name:port. Kubernetes' names are short enough never to be cut.
+func nftServiceName(name, protocol string) string {
+	service, port, _ := strings.Cut(name, ":")
+	namespace, service, ok := strings.Cut(service, "/")
+	if !ok {
+		return ""
+	}
+	base := fmt.Sprintf("%s/%s/%s/%s", namespace, service, protocol, port)
+	sum := sha256.Sum256([]byte(base))
+	return base32.StdEncoding.EncodeToString(sum[:])[:8] + "-" + base
+}
+
+func (v *vipReader) lookIPVS(s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
+	vip := s.VIP.Unmap()
+	name := fmt.Sprintf("virtual server %s/%s", netip.AddrPortFrom(vip, s.Port), s.Protocol)
+	local, err := v.ns.localRoute(vip)
+	if err != nil {
+		return found, err
+	}
+	ipvs, err := v.ipvs()
+	if err != nil {
+		return found, err
+	}
+	if !local {
+		found.Detail = fmt.Sprintf("%s is not an address of the node", vip)
+		return found, nil
+	}
+	for _, server := range ipvs.Servers {
+		if server.VIP != vip || server.Port != s.Port || server.Protocol != s.Protocol {
+			continue
+		}
+		found.Found, found.Detail, found.NoEndpoints = true, name, true
+		for _, d := range server.Dests {
+			if d.Weight > 0 {
+				found.NoEndpoints = false
+			}
+		}
+		return found, nil
+	}
+	found.Detail = "no " + name
+	return found, nil
+}
+
+// localRoute says whether the kernel would deliver a packet for the address itself, as it must for the packet to meet IPVS at the input hook.
+func (n *NS) localRoute(a netip.Addr) (local bool, err error) {
+	l, err := n.route()
+	if err != nil {
+		return false, err
+	}
+	head := make([]byte, unix.SizeofRtMsg)
+	head[0], head[1] = unix.AF_INET, uint8(a.BitLen())
+	if a.Is6() {
+		head[0] = unix.AF_INET6
+	}
+	err = l.request(unix.RTM_GETROUTE, 0, appendAttr(head, unix.RTA_DST, a.AsSlice()), func(m nlMsg) error {
+		local = len(m.Body) >= unix.SizeofRtMsg && m.Body[7] == unix.RTN_LOCAL
+		return nil
+	})
+	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
+		return false, nil
+	}
+	return local, err
+}
