@@ -15,17 +15,21 @@ import (
 // minMTU is IPv6's (RFC 8200, section 5). Below it the kernel deletes the link's IPv6 addresses, which no later write brings back.
 const minMTU = 1280
 
-// linkOf finds the change's link by its index and makes sure that it still has the name.
+// linkOf finds the change's link by its index and makes sure that it still has the name. Without an index the name is enough.
 func linkOf(c fix.Change) (link facts.Link, err error) {
+	query := ifinfo(unix.AF_UNSPEC, c.On.Index)
+	if c.On.Index == 0 {
+		query = appendAttr(query, unix.IFLA_IFNAME, append([]byte(c.On.Name), 0))
+	}
 	err = withRoute(func(nl *nlConn) error {
-		return nl.request(unix.RTM_GETLINK, 0, ifinfo(unix.AF_UNSPEC, c.On.Index), func(m nlMsg) error {
+		return nl.request(unix.RTM_GETLINK, 0, query, func(m nlMsg) error {
 			link, _, err = parseLink(m.Body)
 			return err
 		})
 	})
 	switch {
 	case errors.Is(err, unix.ENODEV):
-		return link, fmt.Errorf("%w: no link has the index %d", ErrGone, c.On.Index)
+		return link, fmt.Errorf("%w: no link %d %s", ErrGone, c.On.Index, c.On.Name)
 	case err != nil:
 		return link, err
 	case link.Name != c.On.Name:
@@ -71,10 +75,11 @@ func setMTU(_ *Host, _ *NS, c fix.Change) error {
 	if mtu < minMTU {
 		return fmt.Errorf("an MTU below %d would delete the link's IPv6 addresses", minMTU)
 	}
-	if _, err := linkOf(c); err != nil {
+	l, err := linkOf(c)
+	if err != nil {
 		return err
 	}
-	return setLink(unix.AF_UNSPEC, c.On.Index, unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
+	return setLink(unix.AF_UNSPEC, l.Index, unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
 }
 
 func getHairpin(_ *Host, _ *NS, c fix.Change) (string, error) {
