@@ -17,7 +17,7 @@ type ndHead struct {
 	flags  uint8
 }
 
-// Neighbours lists the ARP and NDP entries. It must be called inside Do.
+// Neighbours lists the ARP and NDP entries, but not the kernel's own for multicast addresses. It must be called inside Do.
 func (n *NS) Neighbours() ([]facts.Neighbour, error) {
 	all, err := listFamilies(n, unix.RTM_GETNEIGH, unix.SizeofNdMsg, parseNeighbour)
 	if err != nil {
@@ -26,7 +26,7 @@ func (n *NS) Neighbours() ([]facts.Neighbour, error) {
 	return all, nil
 }
 
-// FDB lists the forwarding entries of bridges and vxlan devices. It must be called inside Do.
+// FDB lists the forwarding entries of bridges and vxlan devices, and the unicast addresses that other devices accept. It must be called inside Do.
 func (n *NS) FDB() ([]facts.FDBEntry, error) {
 	all, err := list(n, unix.RTM_GETNEIGH, familyHeader(unix.AF_BRIDGE, unix.SizeofNdMsg), parseFDB)
 	if err != nil {
@@ -53,7 +53,7 @@ func parseNeighbour(b []byte) (facts.Neighbour, bool, error) {
 	if err != nil {
 		return facts.Neighbour{}, false, fmt.Errorf("neighbour: %w", err)
 	}
-	return e, e.IP.IsValid() && head.flags&unix.NTF_PROXY == 0, nil
+	return e, e.IP.IsValid() && !e.IP.IsMulticast() && head.flags&unix.NTF_PROXY == 0, nil
 }
 
 // parseFDB reads one RTM_NEWNEIGH message of the bridge family. An entry without a destination of its own, as an external vxlan device or a nexthop
@@ -63,13 +63,13 @@ func parseFDB(b []byte) (facts.FDBEntry, bool, error) {
 	if err != nil {
 		return facts.FDBEntry{}, false, err
 	}
-	e := facts.FDBEntry{Link: head.link, Self: head.flags&unix.NTF_SELF != 0, State: neighbourState(head.state)}
+	e := facts.FDBEntry{Link: head.link, Self: head.flags&unix.NTF_SELF != 0, State: fdbState(head.state)}
 	err = eachAttr(tail, func(typ uint16, v []byte) {
 		switch typ {
 		case unix.NDA_DST:
 			e.Dst = specified(attrAddr(v))
 		case unix.NDA_LLADDR:
-			if len(v) == 6 {
+			if len(v) == 6 && v[0]&1 == 0 { // the list that every device keeps of multicast addresses comes along
 				e.MAC = etherString(v)
 			}
 		}
@@ -91,6 +91,17 @@ func parseNDHead(b []byte) (ndHead, []byte, error) {
 		state:  binary.NativeEndian.Uint16(head[8:]),
 		flags:  head[10],
 	}, tail, nil
+}
+
+// fdbState names the state of a forwarding entry as bridge(8) does: those of vxlan devices are permanent and noarp at once.
+func fdbState(s uint16) string {
+	switch {
+	case s&unix.NUD_PERMANENT != 0:
+		return "permanent"
+	case s&unix.NUD_NOARP != 0:
+		return "static"
+	}
+	return neighbourState(s)
 }
 
 // neighbourState names NUD_* as iproute2 does.

@@ -62,7 +62,7 @@ func parseRule(b []byte) (facts.Rule, bool, error) {
 			r.Opaque = r.Opaque || int32(attrUint32(v)) != -1
 		case unix.FRA_L3MDEV:
 			r.Opaque = r.Opaque || attrUint8(v) != 0
-		case unix.FRA_FLOW, unix.FRA_PROTOCOL, unix.FRA_PAD: // do not narrow the rule
+		case unix.FRA_FLOW, unix.FRA_PROTOCOL, unix.FRA_PAD, unix.FRA_GOTO: // do not narrow the rule
 		default:
 			r.Opaque = true
 		}
