@@ -42,6 +42,11 @@ type dirStore struct {
 	size int64    // of what is whole in the file
 }
 
+// OpenDir is the store of a directory, for whoever wants to stand between it and a Mender.
+func OpenDir(ctx context.Context, dir, who string, wait time.Duration) (Store, error) {
+	return openDir(ctx, dir, who, wait)
+}
+
 // openDir takes the lock of the directory, which it creates where there is none, and waits for another process at most that long.
 func openDir(ctx context.Context, dir, who string, wait time.Duration) (*dirStore, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -53,6 +58,10 @@ func openDir(ctx context.Context, dir, who string, wait time.Duration) (*dirStor
 	}
 	if err := takeLock(ctx, lock, wait); err != nil {
 		return nil, errors.Join(err, lock.Close())
+	}
+	// Programs that netmend runs inherit the lock: one that outlives a killed netmend keeps the next from looking at rules that are still being changed.
+	if _, err := unix.FcntlInt(lock.Fd(), unix.F_SETFD, 0); err != nil {
+		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), lock.Close())
 	}
 	// Who holds it is for people; not being able to say so, on a full disk, stops nobody.
 	if lock.Truncate(0) == nil {
