@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
 )
 
@@ -26,15 +27,24 @@ func AutoFix() []AutoRule {
 			Only: []string{string(fix.Sysctl("net/bridge/bridge-nf-call-iptables")) + "=1", string(fix.Sysctl("net/bridge/bridge-nf-call-ip6tables")) + "=1"},
 			Why:  "a bridge CNI with kube-proxy needs the value 1, which the module itself starts with; loading the module is left to a person, because it changes the path of every bridge on the node",
 		},
+		{Check: "conntrack-full", Why: "a larger table costs memory, what fills it may be an attack, and kube-proxy writes its own limit when it starts"},
 		{
 			Check: "ip-forward", Auto: true, Least: check.Critical,
 			Only: []string{string(fix.Sysctl("net/ipv4/ip_forward")) + "=1", string(fix.Sysctl("net/ipv4/conf/*/forwarding")) + "=1"},
 			Why:  "a node without forwarding carries no packet of any pod; IPv6 is left to a person, because forwarding makes the kernel ignore router advertisements",
 		},
+		{Check: "ipam-capacity", Why: "an address that is released by mistake is given to a second pod"},
+		{Check: "neigh-overflow", Why: "a larger table costs memory and hides that the network is too flat"},
+		{Check: "rp-filter-strict", Why: "the filter may be wanted, as a protection against false source addresses"},
 		{
 			Check: "tcp-tw-recycle", Auto: true, Least: check.Warning,
 			Only: []string{string(fix.Sysctl("net/ipv4/tcp_tw_recycle")) + "=0"},
 			Why:  "the sysctl drops connections of clients behind NAT, takes effect at once in both directions, and was removed from the kernel for that",
+		},
+		{
+			Check: "tunnel-tx-checksum", Auto: true, Least: check.Warning,
+			Only: []string{string(fix.Ethtool(facts.FeatureTxChecksum)) + "=" + fix.Off},
+			Why:  "the offload goes off at once, breaks no connection and comes back by one write; the rule that keeps it is left to a person, because it stands in a chain that others use",
 		},
 	}
 }
