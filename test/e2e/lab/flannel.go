@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+	"time"
 )
 
 // Flannel is two nodes that are joined by a link, with a tunnel as flannel makes it, a bridge as its CNI configuration asks for, and a pod on each.
@@ -56,6 +57,12 @@ func NewFlannel(t TB, version int, dynamic string) *Flannel {
 		f.bridge(i)
 		f.rules(i)
 	}
+	// An address of IPv6 and the bridge's multicast snooping take their time.
+	for i, n := range f.Nodes {
+		WaitFor(t, 10*time.Second, "the nodes to reach each other's pods", func() (bool, string) {
+			return n.Send(f.Pods[1-i], f.Addr[1-i], 100) && f.Pods[i].Send(f.Pods[1-i], f.Addr[1-i], 100), "no packet arrives"
+		})
+	}
 	return f
 }
 
@@ -83,7 +90,7 @@ func (f *Flannel) bridge(i int) {
 	nodad := map[string]string{"-6": " nodad"}[p.family]
 	gateway := fmt.Sprintf(p.gateway, i)
 	n.Write("etc/cni/net.d/10-flannel.conflist", `{"name":"cbr0","cniVersion":"1.0.0","plugins":[
-{"type":"flannel","delegate":{"hairpinMode":true,"isDefaultGateway":true}},{"type":"portmap","capabilities":{"portMappings":true}}]}`)
+{"type":"portmap","capabilities":{"portMappings":true}},{"type":"flannel","delegate":{"hairpinMode":true,"isDefaultGateway":true}}]}`)
 	for _, plugin := range []string{"flannel", "bridge", "host-local", "portmap", "loopback"} {
 		n.Program("opt/cni/bin/" + plugin)
 	}

@@ -80,3 +80,33 @@ func (n *NS) Counter(group, name string) uint64 {
 func MustAddr(format string, args ...any) netip.AddrPort {
 	return netip.MustParseAddrPort(fmt.Sprintf(format, args...))
 }
+
+// Send says whether a UDP packet, which as a whole has that many bytes over IPv4, arrives at an address of the other namespace within half a second.
+func (n *NS) Send(to *NS, addr netip.Addr, size int) bool {
+	n.t.Helper()
+	var in, out net.PacketConn
+	err := to.Do(func() (err error) {
+		in, err = net.ListenPacket("udp", net.JoinHostPort(addr.String(), "0"))
+		return err
+	})
+	if err != nil {
+		n.t.Fatalf("in %s: %v", to.Name, err)
+	}
+	defer in.Close()
+	err = n.Do(func() (err error) {
+		out, err = net.ListenPacket("udp", ":0")
+		return err
+	})
+	if err != nil {
+		n.t.Fatalf("in %s: %v", n.Name, err)
+	}
+	defer out.Close()
+	if err := in.SetReadDeadline(time.Now().Add(500 * time.Millisecond)); err != nil {
+		n.t.Fatalf("%v", err)
+	}
+	if _, err := out.WriteTo(make([]byte, size-28), in.LocalAddr()); err != nil {
+		return false // the kernel knows already: it is too long
+	}
+	_, _, err = in.ReadFrom(make([]byte, 1<<16))
+	return err == nil
+}

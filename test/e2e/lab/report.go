@@ -141,25 +141,6 @@ func (r *Report) Judged(checks ...string) *Report {
 	return r
 }
 
-// Mend runs the commands of the first fix of every finding that is at least a warning, as a person would type them.
-func (r *Report) Mend() {
-	r.t.Helper()
-	for _, f := range r.Findings {
-		if f.Severity == "info" {
-			continue
-		}
-		if len(f.Fixes) == 0 || len(f.Fixes[0].Commands) == 0 {
-			r.t.Fatalf("%s on %s has no command that mends it\n%s", f.Check, f.On.Name, r.Describe())
-		}
-		for _, c := range f.Fixes[0].Commands {
-			r.t.Logf("mend: %s", c)
-			if _, err := Shell(c); err != nil {
-				r.t.Fatalf("mend %s: %v", f.Check, err)
-			}
-		}
-	}
-}
-
 // Describe is the report for the log of a test that failed.
 func (r *Report) Describe() string {
 	var b strings.Builder
@@ -173,7 +154,9 @@ func (r *Report) Describe() string {
 		}
 	}
 	for _, s := range r.Skipped {
-		fmt.Fprintf(&b, "  skipped %s: %s\n", s.Check, s.Reason)
+		if !s.Partial && !strings.HasPrefix(s.Reason, "not applicable") && !strings.HasPrefix(s.Reason, "no window") {
+			fmt.Fprintf(&b, "  skipped %s: %s\n", s.Check, s.Reason)
+		}
 	}
 	return b.String()
 }
