@@ -47,19 +47,25 @@ func (v *nodeView) addHop(r *facts.Route, gateway netip.Addr, link int) {
 // owns says whether a namespace is one of the node's pods. It needs the namespace's links and addresses, its NSID as the node sees it, and the
 // node's id as seen from it (nil where that has none).
 //
-// A pod hangs on the node: one of its links is a pair with a link of the node that looks like a pod's end, or lies on a link of the node (macvlan,
-// ipvlan, VLAN). What is on the other side of the node's own uplink is not a pod, though it may be a namespace of the same machine joined by the
-// same kind of pair: another node, a switch or a router.
+// A pod hangs on the node: one of its links has an address and is a pair with a link of the node that looks like a pod's end, or lies on a link of
+// the node (macvlan, ipvlan, VLAN). What is on the other side of the node's own uplink is not a pod, though it may be a namespace of the same machine
+// joined by the same kind of pair: another node, a switch or a router.
 func (v *nodeView) owns(pod *facts.Namespace, nodeID *int) bool {
+	addressed := map[int]bool{}
 	for _, a := range pod.Addresses {
-		if v.gateways[a.Prefix.Addr()] && !a.Prefix.Addr().IsLinkLocalUnicast() {
+		ip := a.Prefix.Addr()
+		if ip.IsLinkLocalUnicast() || ip.IsLoopback() {
+			continue
+		}
+		if v.gateways[ip] {
 			return false // the node's way out
 		}
+		addressed[a.Link] = true
 	}
 	for i := range pod.Links {
 		l := &pod.Links[i]
 		parent := v.links[l.Parent]
-		if parent == nil || l.Master != 0 { // a switch has its end of the pair in a bridge, a pod has it to itself
+		if parent == nil || !addressed[l.Index] || l.Master != 0 { // a switch has its end of the pair in a bridge, a pod has it to itself
 			continue
 		}
 		switch {
