@@ -189,6 +189,10 @@ func (d *nftDecoder) expression(name string, a *nftAttrs) {
 
 func (d *nftDecoder) nat(a *nftAttrs) {
 	d.RandomFully = attrBE32(a[unix.NFTA_NAT_FLAGS])&natRandomFully != 0
+	// Translation to addresses of one family lets packets of the other go on (nft_nat_inet_eval).
+	if f := attrBE32(a[unix.NFTA_NAT_FAMILY]); d.proto == 0 && (f == unix.NFPROTO_IPV4 || f == unix.NFPROTO_IPV6) {
+		d.proto = uint8(f)
+	}
 	switch attrBE32(a[unix.NFTA_NAT_TYPE]) {
 	case unix.NFT_NAT_SNAT:
 		d.verdict(verdictSNAT, "")
