@@ -1,0 +1,209 @@
+package checks
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/fix"
+)
+
+// youngAge is how long after its start kube-proxy may still be writing its first rules, in seconds.
+const youngAge = 120
+
+// ServiceRulesMissing finds Services that this node's kernel knows nothing of.
+var ServiceRulesMissing = &check.Check{
+	Name:  "service-rules-missing",
+	Title: "the node has no rules for Services that every pod needs",
+	Since: "v0.1.0",
+	Doc: markdown(`
+A Service's virtual IP exists in no interface of the cluster. It works on a node because kube-proxy has written rules there. Two Services must work everywhere: the
+API server's (default/kubernetes) and the cluster's DNS (kube-system/kube-dns).
+
+**What breaks.** Where the rules are missing, packets to the virtual IP leave the node by its default route and are lost. Pods that land there cannot resolve
+names and cannot reach the API; what does not need Services works, so the node looks healthy and the scheduler keeps sending pods.
+
+**How it is seen.** Names do not resolve on some nodes only, mostly those that joined last. ~kubectl get pod -n kube-system -o wide~ shows
+kube-proxy Pending, evicted or restarting there. A typical cause is a kube-proxy without the priority class ~system-node-critical~, which finds no room on a full new node.
+
+**What is looked up**, in the mode in which kube-proxy runs:
+
+- iptables: the chain ~KUBE-SVC-...~, whose name is a hash of the Service's name (pkg/proxy/iptables, ~servicePortPolicyClusterChain~)
+- nftables: the element of the map ~service-ips~ in table ~ip kube-proxy~
+- ipvs: the address, local on kube-ipvs0, and the virtual server with a destination that has weight
+
+A Service that is there without endpoints rejects its connections: that is the cluster's fault, not this node's, and is a warning. The names of the DNS Service
+are customary, not certain: where only such a guess is missing, and the API server's Service is there, it is only worth knowing.
+
+**Fix.** Let kube-proxy run: netmend does not write its rules. Give its DaemonSet the priority class, look at its log, and keep pods off the node until the rules are there
+(cordon it; uncordon is the undo).
+
+**When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's eBPF data plane,
+OVN-Kubernetes, Antrea); the machine is no Kubernetes node.
+`),
+	Needs:         []facts.Kind{facts.KindServiceVIPs, facts.KindProxy},
+	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks},
+	Severity:      check.Critical,
+	NotApplicable: servicesElsewhere,
+	Run:           runServiceRulesMissing,
+}
+
+// servicesElsewhere says why this node need not have kube-proxy's rules, or not yet.
+func servicesElsewhere(s *facts.Snapshot) string {
+	p := s.Proxy
+	if p == nil {
+		p = &facts.Proxy{}
+	}
+	running := agentAge(s, "kube-proxy")
+	switch {
+	case p.Replaced != "":
+		return p.Replaced + " carries Services here"
+	case p.Mode == "" && running == nil && !s.Node.Kubelet:
+		return "neither kubelet nor kube-proxy is on this node"
+	case p.Age > 0 && p.Age < youngAge:
+		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", p.Age)
+	case running != nil && *running < youngAge:
+		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", *running)
+	}
+	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {
+		return fmt.Sprintf("kubelet has run for %d s: kube-proxy may be starting", *age)
+	}
+	if p.Mode == "" && running == nil {
+		for _, other := range [][2]string{
+			{"cilium_host", "Cilium"}, {"bpfin.cali", "Calico's eBPF data plane"}, {"ovn-k8s-mp0", "OVN-Kubernetes"}, {"antrea-gw0", "Antrea"},
+			{"kube-bridge", "kube-router"},
+		} {
+			if s.Host.LinkNamed(other[0]) != nil {
+				return "nothing of kube-proxy is here, and " + other[1] + " (" + other[0] + ") can carry Services"
+			}
+		}
+	}
+	return ""
+}
+
+// agentAge is the age of the oldest process of that name, in seconds; nil where none runs or they were not read.
+func agentAge(s *facts.Snapshot, name string) (age *int64) {
+	for i := range s.Agents {
+		if a := &s.Agents[i]; a.Name == name && (age == nil || a.Age > *age) {
+			age = &a.Age
+		}
+	}
+	return age
+}
+
+func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
+	var missing, rejecting []facts.ServiceVIP
+	apiServer := false
+	for _, v := range s.ServiceVIPs {
+		switch {
+		case !canLookUp(v):
+		case !v.Found:
+			missing = append(missing, v)
+		case v.NoEndpoints:
+			rejecting = append(rejecting, v)
+		}
+		apiServer = apiServer || v.Found && isAPIServer(v)
+	}
+	on := facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}
+	var out []check.Finding
+	if len(missing) > 0 {
+		f := check.Finding{Severity: check.Critical, On: on, Message: "this node has no rules for " + serviceNames(missing) + ": pods here cannot use them"}
+		if apiServer && !slices.ContainsFunc(missing, func(v facts.ServiceVIP) bool { return v.Source != "default" }) {
+			f.Severity = check.Info
+			f.Message = "this node has no rules for " + serviceNames(missing) + ", which may have another name in this cluster"
+		}
+		for _, v := range missing {
+			f.Evidence = append(f.Evidence, check.Evidence{Fact: describeService(v), Got: detail(v, "not found"), Want: "present"})
+		}
+		f.Evidence = append(f.Evidence, proxyEvidence(s)...)
+		if f.Severity > check.Info {
+			f.Fixes = []fix.Fix{startKubeProxy(s)}
+		}
+		out = append(out, f)
+	}
+	if len(rejecting) > 0 {
+		f := check.Finding{Severity: check.Warning, On: on, Message: "connections to " + serviceNames(rejecting) + " are rejected: no endpoints"}
+		var advice []string
+		for _, v := range rejecting {
+			f.Evidence = append(f.Evidence, check.Evidence{Fact: describeService(v), Got: detail(v, "no endpoints"), Want: "at least one endpoint"})
+			namespace, rest, _ := strings.Cut(v.Name, "/")
+			name, _, _ := strings.Cut(rest, ":")
+			line := fix.Shell(nil, "kubectl", "-n", namespace, "get", "endpointslices", "-l", "kubernetes.io/service-name="+name)
+			if !slices.Contains(advice, line) {
+				advice = append(advice, line)
+			}
+		}
+		f.Fixes = []fix.Fix{{Title: "find out why the Service has no ready pod", Advice: advice}}
+		out = append(out, f)
+	}
+	return out
+}
+
+// canLookUp leaves out what cannot be looked up without its address, and addresses that are no Service's: NodeLocal DNSCache listens on a link-local one.
+func canLookUp(v facts.ServiceVIP) bool {
+	if v.Mode != facts.ModeIPTables && v.Mode != "" && !v.VIP.IsValid() {
+		return false
+	}
+	return v.VIP == (netip.Addr{}) || !v.VIP.IsLinkLocalUnicast()
+}
+
+func isAPIServer(v facts.ServiceVIP) bool { return strings.HasPrefix(v.Name, "default/kubernetes:") }
+
+// serviceNames lists the Services, each once without its ports.
+func serviceNames(vips []facts.ServiceVIP) string {
+	var names []string
+	for _, v := range vips {
+		name, _, _ := strings.Cut(v.Name, ":")
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " and ")
+}
+
+func describeService(v facts.ServiceVIP) string {
+	text := v.Name
+	if v.VIP.IsValid() {
+		text += fmt.Sprintf(" at %s %d/%s", v.VIP, v.Port, v.Protocol)
+	}
+	return text
+}
+
+func detail(v facts.ServiceVIP, what string) string {
+	if v.Detail == "" {
+		return what
+	}
+	return what + ": " + v.Detail
+}
+
+func proxyEvidence(s *facts.Snapshot) []check.Evidence {
+	p := s.Proxy
+	if p == nil || p.Mode == "" {
+		return []check.Evidence{{Fact: "kube-proxy", Got: "nothing of it on this node", Want: "running"}}
+	}
+	got := p.Mode + " mode"
+	if p.Source != "" {
+		got += ", by " + p.Source
+	}
+	if p.Age > 0 {
+		got += fmt.Sprintf(", running for %d s", p.Age)
+	}
+	return []check.Evidence{{Fact: "kube-proxy", Got: got}}
+}
+
+func startKubeProxy(s *facts.Snapshot) fix.Fix {
+	return fix.Fix{
+		Title: "let kube-proxy run on this node and write its rules",
+		Cost:  "a pod of low priority may be evicted to make room for kube-proxy",
+		Advice: []string{
+			fix.Shell(nil, "kubectl", "cordon", nodeName(s)) + "  # until it is mended",
+			fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s)),
+			"kubectl -n kube-system logs THAT-POD  # what it could not do",
+			"curl -s 127.0.0.1:10256/livez; curl -s 127.0.0.1:10249/proxyMode  # on the node",
+			`kubectl -n kube-system patch daemonset kube-proxy --type merge -p '{"spec":{"template":{"spec":{"priorityClassName":"system-node-critical"}}}}'  # if it is Pending`,
+		},
+	}
+}
