@@ -21,24 +21,28 @@ const testdata = "testdata"
 // TestCases runs every check on its own cases: a firing one gives exactly its golden findings, on a clean one no check has more to say than an info.
 func TestCases(t *testing.T) {
 	for _, c := range checks.All() {
-		all := load(t, c.Name)
-		for _, sort := range []string{cases.Fires, cases.Clean, cases.Almost} {
-			if !slices.ContainsFunc(all, func(k cases.Case) bool { return k.Is(sort) }) {
-				t.Errorf("check %s has no case %s-*.json", c.Name, sort)
+		t.Run(c.Name, func(t *testing.T) {
+			all := load(t, c.Name)
+			for _, sort := range []string{cases.Fires, cases.Clean, cases.Almost} {
+				if !slices.ContainsFunc(all, func(k cases.Case) bool { return k.Is(sort) }) {
+					t.Errorf("check %s has no case %s-*.json", c.Name, sort)
+				}
 			}
-		}
-		for _, k := range all {
-			t.Run(c.Name+"/"+k.Name, func(t *testing.T) {
-				if k.Snapshot.Note == "" {
-					t.Error("the case has no note that says what it shows")
-				}
-				if k.Is(cases.Fires) {
-					testFires(t, c, k)
-				} else {
-					testClean(t, c, k)
-				}
-			})
-		}
+			for _, k := range all {
+				t.Run(k.Name, func(t *testing.T) { testCase(t, c, k) })
+			}
+		})
+	}
+}
+
+func testCase(t *testing.T, c *check.Check, k cases.Case) {
+	if k.Snapshot.Note == "" {
+		t.Error("the case has no note that says what it shows")
+	}
+	if k.Is(cases.Fires) {
+		testFires(t, c, k)
+	} else {
+		testClean(t, c, k)
 	}
 }
 

@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 
+	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
 )
 
@@ -21,4 +22,35 @@ func risen(s *facts.Snapshot, d uint64) string {
 		return fmt.Sprintf("+%d", d)
 	}
 	return fmt.Sprintf("+%d in %.4gs", d, s.Window.Seconds)
+}
+
+// during says over how long deltas were taken: "in 60s".
+func during(s *facts.Snapshot) string {
+	if s.Window == nil {
+		return "over the window"
+	}
+	return fmt.Sprintf("in %.4gs", s.Window.Seconds)
+}
+
+// risenEvidence tells of those counters that rose.
+func risenEvidence(s *facts.Snapshot, ns *facts.Namespace, names ...string) (out []check.Evidence) {
+	for _, name := range names {
+		if d, _ := delta(ns, name); d > 0 {
+			out = append(out, check.Evidence{Fact: name, Got: risen(s, d), Want: "+0"})
+		}
+	}
+	return out
+}
+
+// perMinute is the rate of a delta; 0 where there is no window.
+func perMinute(s *facts.Snapshot, d uint64) float64 {
+	if s.Window == nil {
+		return 0
+	}
+	return float64(d) * 60 / s.Window.Seconds
+}
+
+// counterRef names a counter of a namespace as the object of a finding.
+func counterRef(ns *facts.Namespace, name string) facts.Ref {
+	return facts.Ref{NetNS: ns.Inode, Name: name}
 }

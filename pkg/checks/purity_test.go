@@ -3,6 +3,8 @@ package checks_test
 import (
 	"encoding/json"
 	"net/netip"
+	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -10,6 +12,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/checks"
+	"github.com/netmend/netmend/pkg/checks/internal/cases"
 	"github.com/netmend/netmend/pkg/facts"
 )
 
@@ -28,8 +31,8 @@ func TestPure(t *testing.T) {
 		for _, c := range checks.All() {
 			first := c.Run(k.Snapshot)
 			for range runs {
-				if d := cmp.Diff(first, c.Run(k.Snapshot)); d != "" {
-					t.Fatalf("%s on %s: two runs differ:\n%s", c.Name, k.Path, d)
+				if again := c.Run(k.Snapshot); !reflect.DeepEqual(first, again) {
+					t.Fatalf("%s on %s: two runs differ:\n%s", c.Name, k.Path, cmp.Diff(first, again))
 				}
 			}
 		}
@@ -40,19 +43,21 @@ func TestPure(t *testing.T) {
 }
 
 // TestMissing takes each needed kind away from each firing case. A check that cannot look is skipped with the reason and finds nothing; where
-// a pod alone cannot be read, the pod is skipped and everything else is judged as before.
+// a pod alone cannot be read, the pod is skipped and the others are judged as before.
 func TestMissing(t *testing.T) {
 	for _, c := range checks.All() {
-		for _, k := range load(t, c.Name) {
-			for _, kind := range c.Needs {
-				t.Run(c.Name+"/"+k.Name+"/"+string(kind), func(t *testing.T) {
-					testMissing(t, c, k.Snapshot, kind)
-					if c.Pods && kind.PerPod() {
-						testMissingInPods(t, c, k.Snapshot, kind)
-					}
-				})
+		t.Run(c.Name, func(t *testing.T) {
+			for _, k := range load(t, c.Name) {
+				for _, kind := range c.Needs {
+					t.Run(k.Name+"/"+string(kind), func(t *testing.T) {
+						testMissing(t, c, k.Snapshot, kind)
+						if c.Pods && kind.PerPod() {
+							testMissingInPods(t, c, k.Snapshot, kind)
+						}
+					})
+				}
 			}
-		}
+		})
 	}
 }
 
@@ -77,15 +82,7 @@ func testMissingInPods(t *testing.T, c *check.Check, s *facts.Snapshot, kind fac
 		}
 		m.Pods[i].Missing[kind] = "permission denied"
 		r := check.Run(m, []*check.Check{c})
-		var want []check.Finding
-		for _, f := range before {
-			if f.On.NetNS != s.Pods[i].Inode {
-				want = append(want, f)
-			}
-		}
-		if d := cmp.Diff(want, r.Findings); d != "" {
-			t.Errorf("without %s of pod %d, findings (-want +got):\n%s", kind, i, d)
-		}
+		testOthersStay(t, s, before, r.Findings, s.Pods[i].Inode)
 		skipped := false
 		for _, skip := range r.Skipped {
 			skipped = skipped || skip.On != nil && skip.On.NetNS == s.Pods[i].Inode
@@ -93,6 +90,30 @@ func testMissingInPods(t *testing.T, c *check.Check, s *facts.Snapshot, kind fac
 		if !skipped && !notApplicableAny(r) {
 			t.Errorf("without %s of pod %d: skipped %v; want the pod", kind, i, r.Skipped)
 		}
+	}
+}
+
+// testOthersStay holds that without one pod nothing is found on it, and that what was found on other pods stays. A finding on the node may rest on
+// that pod and go, or say less, but none appears.
+func testOthersStay(t *testing.T, s *facts.Snapshot, before, after []check.Finding, pod uint64) {
+	t.Helper()
+	onNode := func(f check.Finding) bool { return f.On.NetNS == s.Host.Inode || f.On.NetNS == 0 }
+	var want, got []check.Finding
+	for _, f := range before {
+		if f.On.NetNS != pod && !onNode(f) {
+			want = append(want, f)
+		}
+	}
+	for _, f := range after {
+		known := func(g check.Finding) bool { return g.On == f.On && g.Severity >= f.Severity }
+		if !onNode(f) {
+			got = append(got, f)
+		} else if !slices.ContainsFunc(before, known) {
+			t.Errorf("without a kind of pod %d, found:\n%s", pod, cases.Text([]check.Finding{f}))
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("without a kind of pod %d, findings on pods (-want +got):\n%s", pod, d)
 	}
 }
 

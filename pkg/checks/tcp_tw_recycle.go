@@ -80,11 +80,7 @@ func runTCPTWRecycle(s *facts.Snapshot) []check.Finding {
 			f.Severity = check.Critical
 			f.Message = fmt.Sprintf("tcp_tw_recycle is %s: SYNs of clients behind NAT are dropped without an answer", v)
 		}
-		for _, set := range s.SysctlFiles {
-			if set.Key == sysctlTWRecycle && set.Value != "0" {
-				f.Evidence = append(f.Evidence, check.Evidence{Fact: fmt.Sprintf("%s line %d", set.File, set.Line), Got: "sets it to " + set.Value + " at boot"})
-			}
-		}
+		f.Evidence = append(f.Evidence, setAtBoot(s, sysctlTWRecycle, "0")...)
 		f.Fixes = []fix.Fix{{
 			Title:   "switch tcp_tw_recycle off",
 			Cost:    "more sockets in TIME_WAIT, at most tcp_max_tw_buckets",

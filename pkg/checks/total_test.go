@@ -9,6 +9,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/checks"
+	"github.com/netmend/netmend/pkg/checks/internal/cases"
 	"github.com/netmend/netmend/pkg/facts"
 )
 
@@ -16,9 +17,9 @@ import (
 func everyKind() []facts.Kind { return append(facts.NamespaceKinds(), facts.NodeKinds()...) }
 
 // runAll runs every check, also one that would be skipped, and names the one that panics.
-func runAll(t testing.TB, s *facts.Snapshot, what string) {
+func runAll(t testing.TB, list []*check.Check, s *facts.Snapshot, what string) {
 	t.Helper()
-	for _, c := range checks.All() {
+	for _, c := range list {
 		func() {
 			defer func() {
 				if r := recover(); r != nil {
@@ -35,25 +36,39 @@ func runAll(t testing.TB, s *facts.Snapshot, what string) {
 
 func TestTotalOnNothing(t *testing.T) {
 	s := &facts.Snapshot{Schema: facts.Schema, Kinds: everyKind()}
-	runAll(t, s, "an empty snapshot")
-	runAll(t, &facts.Snapshot{}, "the zero snapshot")
+	runAll(t, checks.All(), s, "an empty snapshot")
+	runAll(t, checks.All(), &facts.Snapshot{}, "the zero snapshot")
 	if r := check.Run(s, checks.All()); r.Count(check.Warning)+r.Count(check.Critical) > 0 {
 		t.Errorf("findings in a snapshot that holds nothing: %v", r.Findings)
 	}
 }
 
-// TestTotal spoils one field of each case at a time, in all elements of a list at once: nil groups, dangling indexes, zero prefixes, absurd values.
+// TestTotal spoils one field of each case at a time, in all elements of a list at once: nil groups, dangling indexes, zero prefixes, absurd values. A case
+// is tried on its own check, a healthy node, which has every group, on all.
 func TestTotal(t *testing.T) {
-	for _, k := range everyCase(t) {
-		s := k.Snapshot
-		s.Kinds = everyKind()
-		for _, path := range fields(reflect.TypeOf(*s), nil) {
-			for variant := range 3 {
-				undo := spoil(reflect.ValueOf(s).Elem(), path, variant)
-				runAll(t, s, fmt.Sprintf("%s with field %v spoilt in way %d", k.Path, path, variant))
-				for i := len(undo) - 1; i >= 0; i-- {
-					undo[i]()
-				}
+	for _, c := range checks.All() {
+		for _, k := range load(t, c.Name) {
+			testTotal(t, []*check.Check{c}, k)
+		}
+	}
+	for _, k := range load(t, cases.Healthy) {
+		testTotal(t, checks.All(), k)
+	}
+}
+
+func testTotal(t *testing.T, list []*check.Check, k cases.Case) {
+	t.Helper()
+	s := k.Snapshot
+	s.Kinds = everyKind()
+	for _, path := range fields(reflect.TypeOf(*s), nil) {
+		for variant := range 3 {
+			undo := spoil(reflect.ValueOf(s).Elem(), path, variant)
+			if len(undo) == 0 {
+				break // the case has no such field
+			}
+			runAll(t, list, s, fmt.Sprintf("%s with field %v spoilt in way %d", k.Path, path, variant))
+			for i := len(undo) - 1; i >= 0; i-- {
+				undo[i]()
 			}
 		}
 	}
@@ -137,6 +152,6 @@ func FuzzChecks(f *testing.F) {
 			return
 		}
 		s.Kinds = everyKind()
-		runAll(t, s, "this document")
+		runAll(t, checks.All(), s, "this document")
 	})
 }
