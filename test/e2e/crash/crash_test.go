@@ -97,7 +97,7 @@ var moving = regexp.MustCompile(`random[^\n]*|_timer +[0-9.]+|nf_conntrack_count
 // state is everything that anybody could see of the node.
 func (n *node) state() string {
 	n.t.Helper()
-	return moving.ReplaceAllString(n.Sh(`ip -d link; ip addr; ip route show table all; bridge -d link; ethtool -k flannel.1; ethtool -k eth0; nft -s list ruleset
+	return moving.ReplaceAllString(n.Sh(`ip -d link; ip addr; ip route show table all; bridge -d link; for d in $(ls /sys/class/net); do ethtool -k $d; done; nft -s list ruleset
 		grep -H . `+n.ipam+`/* | sort; ls -A `+n.ipam+`
 		cd /proc/sys/net; grep -rsH . ipv4 bridge netfilter core | sort`), "")
 }

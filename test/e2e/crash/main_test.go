@@ -129,4 +129,3 @@ type dyingStore struct {
 func (s dyingStore) Append(data []byte) error {
 	return s.d.op(func() error { return s.Store.Append(data) })
 }
-
