@@ -28,13 +28,16 @@ func AutoFix() []AutoRule {
 			Why:  "a bridge CNI with kube-proxy needs the value 1, which the module itself starts with; loading the module is left to a person, because it changes the path of every bridge on the node",
 		},
 		{Check: "conntrack-full", Why: "a larger table costs memory, what fills it may be an attack, and kube-proxy writes its own limit when it starts"},
+		{Check: "forward-blocked", Why: "it opens what a firewall on this node closed, and only a person knows whether that was meant"},
 		{
 			Check: "ip-forward", Auto: true, Least: check.Critical,
 			Only: []string{string(fix.Sysctl("net/ipv4/ip_forward")) + "=1", string(fix.Sysctl("net/ipv4/conf/*/forwarding")) + "=1"},
 			Why:  "a node without forwarding carries no packet of any pod; IPv6 is left to a person, because forwarding makes the kernel ignore router advertisements",
 		},
 		{Check: "ipam-capacity", Why: "an address that is released by mistake is given to a second pod"},
+		{Check: "listen-overflow", Why: "a longer queue helps only after the program that listens is restarted, and hides one that is too slow"},
 		{Check: "neigh-overflow", Why: "a larger table costs memory and hides that the network is too flat"},
+		{Check: "pod-mtu-mismatch", Why: "the pod runs with open connections, and the next pod gets the same MTU until the CNI's configuration is right"},
 		{Check: "rp-filter-strict", Why: "the filter may be wanted, as a protection against false source addresses"},
 		{
 			Check: "tcp-tw-recycle", Auto: true, Least: check.Warning,

@@ -7,6 +7,30 @@ import "github.com/netmend/netmend/pkg/check"
 // All is every check there is, in the order of their names.
 func All() []*check.Check {
 	return []*check.Check{
+		BridgeMTU,
+		BridgeNFCall,
+		CNIConfOrder,
+		CNILeftover,
+		CNI0WrongAddress,
+		ConntrackFull,
+		DHCPStaticSameNIC,
+		DuplicateIPLocal,
+		ForwardBlocked,
+		IPForward,
+		IPAMCapacity,
+		IPTablesBackendMixed,
+		IPv6DADFailed,
+		ListenOverflow,
+		NeighOverflow,
+		PAWSListenDrops,
+		PodMTUMismatch,
+		ProxyModeLeftover,
+		RPFilterStrict,
+		ServiceRulesMissing,
 		TCPTWRecycle,
+		TunnelMTUOverUplink,
+		TunnelTxChecksum,
+		UDPInCsumErrors,
+		VTEPIdentity,
 	}
 }
