@@ -54,24 +54,24 @@ func (p *cniParser) parse(name string, data []byte) (facts.CNIFile, error) {
 	if err != nil {
 		return f, err
 	}
-	var more [][]byte
-	if !only {
-		if more, err = p.inlined(f.Network); err != nil {
+	var chain [][]byte
+	for _, raw := range list.Plugins {
+		chain = append(chain, raw)
+	}
+	if !only { // those in files of their own come behind the list's
+		more, err := p.inlined(f.Network)
+		if err != nil {
 			return f, err
 		}
+		chain = append(chain, more...)
 	}
-	for _, raw := range list.Plugins {
-		more = append(more, nil)
-		copy(more[1:], more)
-		more[0] = raw
-	}
-	if len(more) == 0 {
+	if len(chain) == 0 {
 		return f, errors.New("parse: no plugins")
 	}
-	if len(more) > maxPlugins {
+	if len(chain) > maxPlugins {
 		return f, fmt.Errorf("parse: more than %d plugins", maxPlugins)
 	}
-	for _, raw := range more {
+	for _, raw := range chain {
 		if err := p.plugin(&f, raw, false); err != nil {
 			return f, err
 		}
