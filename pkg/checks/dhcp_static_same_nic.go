@@ -12,7 +12,7 @@ import (
 // DHCPStaticSameNIC finds a NIC that has a static and a DHCP address of one network.
 var DHCPStaticSameNIC = &check.Check{
 	Name:  "dhcp-static-same-nic",
-	Title: "a NIC has a static and a DHCP address of the same network",
+	Title: "A NIC has a static and a DHCP address of the same network",
 	Since: "v0.1.0",
 	Doc: markdown(`
 Two programs configure one NIC: a file gives it a static address and a DHCP client adds a second one of the same network. The kernel keeps both,

@@ -14,7 +14,7 @@ import (
 // DuplicateIPLocal finds an address that two holders on this node have.
 var DuplicateIPLocal = &check.Check{
 	Name:  "duplicate-ip-local",
-	Title: "two links or pods of this node have the same address",
+	Title: "Two links or pods of this node have the same address",
 	Since: "v0.1.0",
 	Doc: markdown(`
 The kernel refuses a second copy of an address on one link only. On another link, in another pod, or as the target of another host route it

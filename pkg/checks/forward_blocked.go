@@ -14,7 +14,7 @@ import (
 // ForwardBlocked finds a base chain at the forward hook that lets no packet of a pod through.
 var ForwardBlocked = &check.Check{
 	Name:  "forward-blocked",
-	Title: "a firewall drops what pods send or get through this node",
+	Title: "A firewall drops what pods send or get through this node",
 	Since: "v0.1.0",
 	Doc: markdown(`
 A packet of a pod is forwarded by the node, so it meets every chain at the forward hook. Docker sets the policy of ~FORWARD~ to DROP when it starts,

@@ -12,7 +12,7 @@ import (
 // IPv6DADFailed finds IPv6 addresses that the kernel does not use because another machine has them.
 var IPv6DADFailed = &check.Check{
 	Name:  "ipv6-dadfailed",
-	Title: "an IPv6 address is a duplicate, so the kernel does not use it",
+	Title: "An IPv6 address is a duplicate, so the kernel does not use it",
 	Since: "v0.1.0",
 	Doc: markdown(`
 Before the kernel uses an IPv6 address it asks the link whether somebody has it (duplicate address detection, RFC 4862 section 5.4). If somebody answers, the address

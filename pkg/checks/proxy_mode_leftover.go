@@ -13,7 +13,7 @@ import (
 // ProxyModeLeftover finds what kube-proxy has left behind in a mode in which it no longer runs.
 var ProxyModeLeftover = &check.Check{
 	Name:  "proxy-mode-leftover",
-	Title: "rules of a mode that kube-proxy no longer runs in",
+	Title: "Rules of a mode that kube-proxy no longer runs in",
 	Since: "v0.1.0",
 	Doc: markdown(`
 kube-proxy writes its rules in one of three modes: iptables, nftables or ipvs. When the mode is changed, the rules of the old one can stay. Between iptables and ipvs

@@ -17,7 +17,7 @@ const youngAge = 120
 // ServiceRulesMissing finds Services that this node's kernel knows nothing of.
 var ServiceRulesMissing = &check.Check{
 	Name:  "service-rules-missing",
-	Title: "the node has no rules for Services that every pod needs",
+	Title: "The node has no rules for Services that every pod needs",
 	Since: "v0.1.0",
 	Doc: markdown(`
 A Service's virtual IP exists in no interface of the cluster. It works on a node because kube-proxy has written rules there. Two Services must work everywhere: the

@@ -26,7 +26,7 @@ an older one. Clients behind one NAT address have independent timestamp clocks, 
 on the server shows the SYN arriving, and again a second later, and no SYN-ACK. ~PAWSPassive~ and ~ListenDrops~ in ~/proc/net/netstat~ rise
 together (see paws-listen-drops). Masqueraded pods, load balancers that rewrite the source and office networks are all such clients.
 
-**Why.** The per-address check was meant to let TIME_WAIT sockets go early (net/ipv4/tcp_ipv4.c, ~tcp_peer_is_proven~). It never worked behind
+**Why.** The check for each address was meant to let TIME_WAIT sockets go early (~tcp_peer_is_proven~ of net/ipv4/tcp_metrics.c). It never worked behind
 NAT, and since Linux 4.10, which randomises timestamps for each connection, not without NAT either; Linux 4.12 removed the sysctl (commit
 4396e46187ca). Where the file does not exist there is nothing to find.
 

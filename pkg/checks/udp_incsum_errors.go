@@ -25,8 +25,8 @@ The kernel drops a UDP packet whose checksum is wrong, without an answer. On a t
 ~/proc/net/udp~, for a tunnel the line of its port: ~:2118~ is 8472, ~:12B5~ is 4789, ~:17C1~ is 6081. A capture shows the packet arriving, and tcpdump -v
 says ~bad udp cksum~.
 
-**Why.** The kernel verifies the checksum before it delivers (~udp_queue_rcv_one_skb~, and for tunnels ~udp_unicast_rcv_skb~), and counts a failure in
-InCsumErrors and on the socket. The node that **sent** the packet is at fault, not the one that counts: a NAT that spoilt an unfinished checksum
+**Why.** The kernel verifies the checksum before it delivers a packet, for tunnels before it unpacks one (~udp_queue_rcv_one_skb~), and counts a failure
+in InCsumErrors and on the socket. The node that **sent** the packet is at fault, not the one that counts: a NAT that spoilt an unfinished checksum
 (tunnel-tx-checksum), or a NIC whose offload for tunnels is broken.
 
 Critical: the drops of a tunnel's own socket rise with the counter. Warning: at least 3 errors a minute with drops on another socket, or where

@@ -13,7 +13,7 @@ import (
 // VTEPIdentity finds a vxlan whose own address is not one that the node can be known by.
 var VTEPIdentity = &check.Check{
 	Name:  "vtep-identity",
-	Title: "a tunnel sends from an address that is not the node's",
+	Title: "A tunnel sends from an address that is not the node's",
 	Since: "v0.1.0",
 	Doc: markdown(`
 A vxlan device is created with a ~local~ address: the source of its outer packets, and the address that peers put into their forwarding entries.

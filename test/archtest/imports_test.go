@@ -97,11 +97,11 @@ func refuseOwn(from string, r *room, path string) string {
 	switch {
 	case to == nil:
 		return "it is in no room"
-	case to == r:
+	case to == r, allowed(exceptions[from], path):
 		return ""
 	case to.floor >= r.floor:
 		return "imports run down only, and " + to.path + " is not below " + r.path + ": " + r.why
-	case allowed(r.may, path) || allowed(exceptions[from], path):
+	case allowed(r.may, path):
 		return ""
 	}
 	return r.path + " may import " + list(r.may) + " only: " + r.why

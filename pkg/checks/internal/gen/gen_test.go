@@ -84,6 +84,14 @@ func TestInsert(t *testing.T) {
 	}
 }
 
+func TestLink(t *testing.T) {
+	got := link("see tcp-tw-recycle, not `tcp-tw-recycle` and no-such-check (paws-listen-drops)", "paws-listen-drops")
+	want := "see [tcp-tw-recycle](tcp-tw-recycle.md), not `tcp-tw-recycle` and no-such-check (paws-listen-drops)"
+	if got != want {
+		t.Errorf("link = %q; want %q", got, want)
+	}
+}
+
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	f := file{"a/b.md", []byte("x")}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,6 +21,9 @@ const (
 	readmePath = "README.md"
 	textWidth  = 100 // columns of the examples
 )
+
+// kebab finds what may be the name of a check.
+var kebab = regexp.MustCompile(`[a-z][a-z0-9]*(-[a-z0-9]+)+`)
 
 // documents makes the pages and the README with its new table.
 func documents(root string) ([]file, error) {
@@ -128,9 +132,23 @@ func page(c *check.Check, d description) []byte {
 	}
 	fmt.Fprintf(&b, "| Fix | %s |\n", remedy(c, d.kind))
 	fmt.Fprintf(&b, "| Since | %s |\n\n", c.Since)
-	b.WriteString(strings.TrimSpace(c.Doc))
+	b.WriteString(link(strings.TrimSpace(c.Doc), c.Name))
 	fmt.Fprintf(&b, "\n\n## Example\n\nA snapshot with this note: %s.\n\n```\n%s```\n", d.note, d.output)
 	return b.Bytes()
+}
+
+// link makes links of the names of other checks, outside of code.
+func link(doc, self string) string {
+	parts := strings.Split(doc, "`")
+	for i := 0; i < len(parts); i += 2 {
+		parts[i] = kebab.ReplaceAllStringFunc(parts[i], func(word string) string {
+			if word == self || !slices.ContainsFunc(checks.All(), func(c *check.Check) bool { return c.Name == word }) {
+				return word
+			}
+			return fmt.Sprintf("[%s](%s.md)", word, word)
+		})
+	}
+	return strings.Join(parts, "`")
 }
 
 func subject(c *check.Check) string {
