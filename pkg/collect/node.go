@@ -2,7 +2,6 @@ package collect
 
 import (
 	"os"
-	"runtime"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/host"
@@ -16,7 +15,7 @@ func readNode(h *host.Host, n *facts.Node) {
 		Distribution: h.Distribution(),
 		BootID:       h.BootID(),
 		Memory:       h.Memory(),
-		CPUs:         runtime.NumCPU(),
+		CPUs:         h.CPUs(),
 		Privileged:   os.Geteuid() == 0,
 		Kubelet:      h.Kubelet(),
 	}

@@ -8,8 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-
-	"golang.org/x/sys/unix"
+	"syscall"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/host"
@@ -162,7 +161,7 @@ func sameLinks(a, b []facts.Link) bool {
 }
 
 // gone says whether a namespace could not be opened because it, or the process that led to it, has ended.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH) }
+func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }
 
 // parallel calls fn for each number below n from a few goroutines: the time goes into system calls, which do not wait for each other.
 func parallel(n int, fn func(int)) {

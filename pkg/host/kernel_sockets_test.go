@@ -34,6 +34,9 @@ func TestSockets(t *testing.T) {
 		t.Fatalf("an empty namespace has the sockets %v, %v", udp, tcp)
 	}
 	b.sh("ip link add vx type vxlan id 1 dstport 8472 local 127.0.0.1; ip link set vx up")
+	if udp, _ := sockets(b); len(udp) != 1 { // the kernel's own socket counts, too
+		t.Errorf("UDP sockets with a vxlan device = %v; want its one", udp)
+	}
 	four := inside(b, func() (net.PacketConn, error) { return net.ListenPacket("udp4", "127.0.0.1:5353") })
 	defer four.Close()
 	tcp4 := inside(b, func() (net.Listener, error) { return net.Listen("tcp4", "127.0.0.1:8080") })

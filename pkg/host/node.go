@@ -44,6 +44,9 @@ func (h *Host) Distribution() string {
 // Memory is the node's RAM in bytes; 0 where it cannot be read.
 func (h *Host) Memory() uint64 { return parseMemTotal(h.text("proc/meminfo")) }
 
+// CPUs is how many processors are online; 0 where that cannot be read.
+func (h *Host) CPUs() int { return parseCPUs(h.text("sys/devices/system/cpu/online")) }
+
 // Kubelet says whether a kubelet runs or has left its directory.
 func (h *Host) Kubelet() bool {
 	if exists(h.Path("var/lib/kubelet")) {
@@ -107,6 +110,24 @@ func parsePrettyName(s string) string {
 		}
 	}
 	return ""
+}
+
+// parseCPUs counts a list such as "0-3,6".
+func parseCPUs(s string) int {
+	count := 0
+	for part := range strings.SplitSeq(firstWord(s), ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		if !isRange {
+			to = from
+		}
+		a, err := strconv.ParseUint(from, 10, 16)
+		b, err2 := strconv.ParseUint(to, 10, 16)
+		if err != nil || err2 != nil || b < a {
+			return 0
+		}
+		count += int(b-a) + 1
+	}
+	return count
 }
 
 // parseMemTotal finds MemTotal of meminfo, which is in KiB, and gives bytes.

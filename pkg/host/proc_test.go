@@ -138,6 +138,11 @@ func TestParseNode(t *testing.T) {
 	if got, want := parsePrettyName("NAME=x\n PRETTY_NAME=\"Debian GNU/Linux 12\"\n"), "Debian GNU/Linux 12"; got != want {
 		t.Errorf("parsePrettyName() = %q; want %q", got, want)
 	}
+	for text, want := range map[string]int{"0-3,6\n": 5, "0\n": 1, "": 0, "3-1": 0, "0-x": 0, "0,,1": 0} {
+		if got := parseCPUs(text); got != want {
+			t.Errorf("parseCPUs(%q) = %d; want %d", text, got, want)
+		}
+	}
 	for text, want := range map[string]uint64{
 		"MemTotal:       24682416 kB\nMemFree: 1 kB\n": 24682416 << 10, "": 0, "MemTotal: x kB": 0, "MemTotal: 18446744073709551615 kB": 0,
 	} {
@@ -161,6 +166,7 @@ func FuzzProc(f *testing.F) {
 		parseTableFill(string(b))
 		parsePrettyName(string(b))
 		parseMemTotal(string(b))
+		parseCPUs(string(b))
 		if len(counters) > len(b) || len(sockets) > len(b) {
 			t.Errorf("%d counters and %d sockets in %d bytes", len(counters), len(sockets), len(b))
 		}
