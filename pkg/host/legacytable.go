@@ -2,10 +2,12 @@ package host
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,7 +24,6 @@ type legacyTable struct {
 	blob    []byte
 	entries []int         // where each entry starts
 	chains  []legacyChain // in the order of the blob
-	heads   map[int]int   // the chain whose first rule starts at this offset, which is how a jump names it
 }
 
 // legacyChain is the entries from first up to but not with last, which is the closing one: the policy of a base chain, the return of another.
@@ -34,10 +35,11 @@ type legacyChain struct {
 
 // parse finds entries and chains. Everything in the blob is checked: a table that does not hold together is an error.
 func (f legacyFamily) parse(name string, info, blob []byte) (*legacyTable, error) {
-	t := &legacyTable{family: f, name: name, blob: blob, heads: map[int]int{}}
 	if len(info) < legacyInfoSize {
 		return nil, fmt.Errorf("info of %d bytes", len(info))
 	}
+	t := &legacyTable{family: f, name: name, blob: blob}
+	t.entries = make([]int, 0, min(int(xtWord(info, legacyInfoSize-8)), len(blob)/f.entry))
 	for at := 0; at < len(blob); {
 		target, next, err := t.bounds(at)
 		if err != nil {
@@ -85,7 +87,6 @@ func (t *legacyTable) findChains(info []byte) error {
 		} else if name, ok := t.errorName(at); ok {
 			t.close(i - 1)
 			t.chains = append(t.chains, legacyChain{name: name, hook: -1, first: i + 1, last: -1})
-			t.heads[t.entries[i+1]] = len(t.chains) - 1
 		}
 		if h, ok := ends[at]; ok && len(t.chains) > 0 && t.chains[len(t.chains)-1].hook == h {
 			t.close(i)
@@ -264,15 +265,24 @@ func (t *legacyTable) standard(b *ruleBuilder, info []byte, next int, goes strin
 		b.verdict(verdictReturn, "")
 	case int(v) == next: // a rule without a target falls through to the next
 	case v >= 0:
-		c, ok := t.heads[int(v)]
+		name, ok := t.at(int(v))
 		if !ok {
 			b.opaque()
 			return
 		}
-		b.verdict(goes, string(t.chains[c].name))
+		b.verdict(goes, string(name))
 	default: // NF_QUEUE
 		b.opaque()
 	}
+}
+
+// at gives the name of the chain whose first rule starts at an offset, which is how a jump names it.
+func (t *legacyTable) at(offset int) ([]byte, bool) {
+	i, ok := slices.BinarySearchFunc(t.chains, offset, func(c legacyChain, offset int) int { return cmp.Compare(t.entries[c.first], offset) })
+	if !ok || t.chains[i].hook >= 0 {
+		return nil, false
+	}
+	return t.chains[i].name, true
 }
 
 // The flags of struct ipt_ip and ip6t_ip6.
