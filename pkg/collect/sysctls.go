@@ -54,12 +54,12 @@ func deviceSysctls() []struct {
 	}{
 		{
 			"net/ipv4/conf",
-			[]string{"accept_local", "arp_announce", "arp_ignore", "forwarding", "proxy_arp", "route_localnet", "rp_filter"},
+			[]string{"accept_local", "arp_announce", "arp_ignore", "forwarding", "proxy_arp", "route_localnet", "rp_filter", "src_valid_mark"},
 			[]string{"forwarding", "proxy_arp", "rp_filter"},
 		},
 		{
 			"net/ipv6/conf",
-			[]string{"accept_ra", "disable_ipv6", "forwarding", "mtu", "proxy_ndp"},
+			[]string{"accept_ra", "disable_ipv6", "force_forwarding", "forwarding", "mtu", "proxy_ndp"},
 			[]string{"disable_ipv6", "forwarding"},
 		},
 	}
