@@ -192,7 +192,7 @@ func (left networkLeftover) reboot(s *facts.Snapshot) fix.Fix {
 
 // remove advises how to do without a reboot. A link that leads to a pod that still runs is left to the deletion of that pod.
 func (left networkLeftover) remove(s *facts.Snapshot) fix.Fix {
-	x := fix.Fix{Title: "or remove what is left by hand", Cost: "what still uses it loses its network"}
+	x := fix.Fix{Title: "remove what is left by hand", Cost: "what still uses it loses its network"}
 	for _, l := range left.links {
 		if pod, _ := podOf(s, l); pod == nil && l.Name != "tunl0" && len(x.Advice) < 20 {
 			x.Advice = append(x.Advice, fix.Shell(&s.Host, "ip", "link", "delete", l.Name))

@@ -52,22 +52,21 @@ const rpfCounter = "TcpExt.IPReversePathFilter"
 
 func runRPFilterStrict(s *facts.Snapshot) []check.Finding {
 	var out []check.Finding
-	var judged []*facts.Link
-	if followable(s) {
-		for i := range s.Host.Links {
-			l := &s.Host.Links[i]
-			f, ok := detour(s, l)
-			if !ok {
-				f, ok = secondUplink(s, l)
-			}
-			if ok {
-				out = append(out, f)
-				judged = append(judged, l)
-			}
+	for i := range s.Host.Links {
+		l := &s.Host.Links[i]
+		if !strict(s, l) || !followable(s, l) {
+			continue
+		}
+		f, ok := detour(s, l)
+		if !ok {
+			f, ok = secondUplink(s, l)
+		}
+		if ok {
+			out = append(out, f)
 		}
 	}
-	if len(judged) == 0 {
-		out = append(out, strictPodSide(s)...)
+	if len(out) == 0 {
+		return strictPodSide(s)
 	}
 	return out
 }
@@ -80,10 +79,11 @@ func strict(s *facts.Snapshot, l *facts.Link) bool {
 
 func rpKey(l *facts.Link) string { return "net/ipv4/conf/" + l.Name + "/rp_filter" }
 
-// followable says whether the look-up of the way back can be done with the facts at hand.
-func followable(s *facts.Snapshot) bool {
+// followable says whether the look-up of the way back from a link can be done with the facts at hand.
+func followable(s *facts.Snapshot, l *facts.Link) bool {
+	unmarked := s.Host.Sysctls["net/ipv4/conf/all/src_valid_mark"] == "0" && s.Host.Sysctls["net/ipv4/conf/"+l.Name+"/src_valid_mark"] == "0"
 	for _, r := range s.Host.Rules {
-		marked := r.Mark != 0 && s.Host.Sysctls["net/ipv4/conf/all/src_valid_mark"] != "0"
+		marked := r.Mark|r.Mask != 0 && !unmarked
 		if r.Family == 4 && (r.Opaque || r.Invert || marked) {
 			return false
 		}
@@ -106,7 +106,7 @@ func wayBack(s *facts.Snapshot, l *facts.Link, source, to netip.Addr) *facts.Lin
 
 // detour judges a link that has the local address of a tunnel.
 func detour(s *facts.Snapshot, l *facts.Link) (check.Finding, bool) {
-	if !strict(s, l) || l.Loopback || l.Kind == "dummy" || l.Master != 0 {
+	if l.Loopback || l.Kind == "dummy" || l.Master != 0 {
 		return check.Finding{}, false
 	}
 	for i := range s.Host.Links {
@@ -138,7 +138,7 @@ func hasAddress(ns *facts.Namespace, link int, ip netip.Addr) bool {
 // secondUplink judges a link with a default route that the kernel does not prefer, on a node of Kubernetes.
 func secondUplink(s *facts.Snapshot, l *facts.Link) (check.Finding, bool) {
 	address := globalAddress(&s.Host, l.Index, true)
-	if !s.Node.Kubelet || !strict(s, l) || !address.IsValid() || l.Master != 0 {
+	if !s.Node.Kubelet || !address.IsValid() || l.Master != 0 {
 		return check.Finding{}, false
 	}
 	for _, r := range s.Host.Routes {
