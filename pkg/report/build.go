@@ -13,9 +13,9 @@ import (
 type Input struct {
 	Snapshot *facts.Snapshot
 	Report   *check.Report
-	Checks   []*check.Check                         // those that were run
+	Checks   []*check.Check                        // those that were run
 	Unasked  func(f check.Finding, index int) bool // whether that fix may be made without a person asking for it; nil: none may
-	Version  string                                 // of the program
+	Version  string                                // of the program
 }
 
 // New makes the document.
@@ -43,10 +43,14 @@ func summary(r *check.Report, skipped []Skip) Summary {
 	s := Summary{Critical: r.Count(check.Critical), Warning: r.Count(check.Warning), Info: r.Count(check.Info), Passed: len(r.Passed)}
 	partial := map[string]bool{}
 	for _, k := range skipped {
-		if k.whole() {
-			s.Skipped++
-		} else {
+		switch k.sort() {
+		case judgedInPart:
 			partial[k.Check] = true
+		case notApplicable:
+			s.NotApplicable++
+			s.Skipped++
+		default:
+			s.Skipped++
 		}
 	}
 	s.Partial = len(partial)

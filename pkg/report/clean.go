@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// printable makes text safe for a terminal and keeps it on one line: what is not a printable character is written as Go would escape it. That is every
+// Printable makes text safe for a terminal and keeps it on one line: what is not a printable character is written as Go would escape it. That is every
 // control character (ESC, and the C1 ones that some terminals obey), invisible and direction-changing ones (unicode category Cf), and bytes that are no UTF-8.
-func printable(s string) string {
+func Printable(s string) string {
 	clean := true
 	for i := 0; i < len(s) && clean; i++ {
 		clean = s[i] >= ' ' && s[i] < unicode.MaxASCII

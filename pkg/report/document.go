@@ -1,6 +1,7 @@
 package report
 
 import (
+	"strings"
 	"time"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -43,14 +44,16 @@ type Node struct {
 	Privileged   bool   `json:"privileged"`          // read as root
 }
 
-// Summary counts. Skipped are the checks that did not judge the node at all, Partial those that did without some of their evidence or some of the pods.
+// Summary counts. Skipped are the checks that did not judge the node at all; for NotApplicable of these there is nothing here to judge, so that nobody
+// has to look. Partial are the checks that judged without some of their evidence or some of the pods.
 type Summary struct {
-	Critical int `json:"critical"`
-	Warning  int `json:"warning"`
-	Info     int `json:"info"`
-	Passed   int `json:"passed"`
-	Skipped  int `json:"skipped"`
-	Partial  int `json:"partial"`
+	Critical      int `json:"critical"`
+	Warning       int `json:"warning"`
+	Info          int `json:"info"`
+	Passed        int `json:"passed"`
+	Skipped       int `json:"skipped"`
+	NotApplicable int `json:"notApplicable"`
+	Partial       int `json:"partial"`
 }
 
 // Finding is one thing that is wrong.
@@ -82,8 +85,27 @@ type Skip struct {
 	On      *facts.Ref `json:"on,omitempty"`      // the pod's namespace, where it alone was skipped
 }
 
-// whole says whether the check judged nothing at all.
-func (s Skip) whole() bool { return !s.Partial && s.On == nil }
+// sort is how much of a check was skipped.
+type sort int
+
+const (
+	notJudged sort = iota
+	judgedInPart
+	notApplicable
+)
+
+// notApplicableStart is how [check.Run] starts the reason of a check that has nothing to judge.
+const notApplicableStart = "not applicable: "
+
+func (s Skip) sort() sort {
+	switch {
+	case s.Partial || s.On != nil:
+		return judgedInPart
+	case strings.HasPrefix(s.Reason, notApplicableStart):
+		return notApplicable
+	}
+	return notJudged
+}
 
 // Page is the address of a check's page.
 func Page(check string) string {

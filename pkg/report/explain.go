@@ -54,7 +54,7 @@ func (p *page) markup(m markup) {
 	switch m.Kind {
 	case "code":
 		for _, line := range m.Lines {
-			p.linef("    %s", p.paint(sgrCyan, printable(line)))
+			p.linef("    %s", p.paint(sgrCyan, Printable(line)))
 		}
 	case "h":
 		p.linef("%s", p.bold(strings.ToUpper(plain(m.Spans))))
@@ -68,7 +68,7 @@ func (p *page) markup(m markup) {
 func plain(spans []span) string {
 	var b strings.Builder
 	for _, s := range spans {
-		b.WriteString(printable(s.Text))
+		b.WriteString(Printable(s.Text))
 	}
 	return b.String()
 }
@@ -81,9 +81,9 @@ func (p *page) spans(first, next string, spans []span) {
 		line, columns, space = next, width(next), false
 	}
 	for _, s := range spans {
-		text := printable(s.Text)
+		text := Printable(s.Text)
 		if s.URL != "" && s.URL != s.Text {
-			text += " (" + printable(s.URL) + ")"
+			text += " (" + Printable(s.URL) + ")"
 		}
 		for i, word := range strings.Split(text, " ") {
 			space = space || i > 0

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 
 	"sigs.k8s.io/yaml"
 )
@@ -55,15 +57,41 @@ func ParseFormat(name string) (Format, error) {
 	return Format{}, fmt.Errorf("unknown format %q: one of %s", name, strings.Join(Names(), ", "))
 }
 
-func writeJSON(w io.Writer, d *Document, _ Style) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(d)
+func writeJSON(w io.Writer, d *Document, _ Style) error { return encode(w, d) }
+
+// encode writes a value as indented JSON.
+func encode(w io.Writer, v any) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	_, err = io.WriteString(w, escape(data, unicode.MaxRune)+"\n")
+	return err
+}
+
+// escape writes as \u what is not printable in a JSON document, up to a last character. JSON demands it of C0 control characters alone; some terminals
+// obey the C1 ones too, and YAML forbids them.
+func escape(document []byte, last rune) string {
+	var b strings.Builder
+	for _, r := range string(document) {
+		if r == '\n' || unicode.IsPrint(r) || r > last {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 func writeYAML(w io.Writer, d *Document, _ Style) error {
-	data, err := yaml.Marshal(d)
+	data, err := json.Marshal(d)
 	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	const lastOfOneUnit = 0xffff // YAML knows no pairs of them
+	if data, err = yaml.JSONToYAML([]byte(escape(data, lastOfOneUnit))); err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
 	_, err = w.Write(data)

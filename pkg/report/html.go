@@ -31,7 +31,7 @@ type htmlPage struct {
 	Moment  []string
 	Picture *picture
 	Groups  []htmlGroup
-	Skips   []htmlSkips
+	Skips   []skipSection
 	Text    string
 	Rest    string
 	Version string
@@ -49,13 +49,8 @@ type htmlFinding struct {
 	Doc   []markup
 }
 
-type htmlSkips struct {
-	Title  string
-	Groups []skipGroup
-}
-
 func writeHTML(w io.Writer, d *Document, _ Style) error {
-	t, err := template.New("report").Funcs(template.FuncMap{"clean": printable, "wires": func(d string) template.HTMLAttr {
+	t, err := template.New("report").Funcs(template.FuncMap{"clean": Printable, "wires": func(d string) template.HTMLAttr {
 		return template.HTMLAttr(`d="` + d + `"`) // a path made of numbers alone
 	}}).Parse(htmlTemplate)
 	if err != nil {
@@ -64,16 +59,11 @@ func writeHTML(w io.Writer, d *Document, _ Style) error {
 	p := htmlPage{
 		Document: d, Style: template.CSS(htmlStyle), Script: template.JS(htmlScript), Picture: draw(d),
 		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", digest(htmlStyle), digest(htmlScript)),
-		About:  nodeParts(d.Node), Moment: momentParts(d), Text: summaryText(d.Summary), Rest: summaryRest(d.Summary), Version: d.version,
+		About:  nodeParts(d.Node), Moment: momentParts(d), Text: summaryText(d.Summary), Rest: summaryRest(d.Summary), Skips: skipSections(d), Version: d.version,
 	}
 	for _, s := range []check.Severity{check.Critical, check.Warning, check.Info} {
 		if g := htmlFindings(d, s); len(g.Findings) > 0 {
 			p.Groups = append(p.Groups, g)
-		}
-	}
-	for _, k := range []htmlSkips{{"Not judged", skipGroups(d.Skipped, Skip.whole)}, {"Judged in part", skipGroups(d.Skipped, isPartial)}} {
-		if len(k.Groups) > 0 {
-			p.Skips = append(p.Skips, k)
 		}
 	}
 	return t.Execute(w, p)

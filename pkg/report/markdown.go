@@ -22,14 +22,15 @@ func writeMarkdown(w io.Writer, d *Document, _ Style) error {
 	for _, s := range []check.Severity{check.Critical, check.Warning, check.Info} {
 		findings := ofSeverity(d, s)
 		if len(findings) > 0 {
-			fmt.Fprintf(&b, "\n### %s%s\n", strings.ToUpper(s.String()[:1]), s.String()[1:])
+			fmt.Fprintf(&b, "\n### %s\n", capital(s.String()))
 		}
 		for _, f := range findings {
 			mdFinding(&b, f)
 		}
 	}
-	mdSkips(&b, "Not judged", skipGroups(d.Skipped, Skip.whole))
-	mdSkips(&b, "Judged in part", skipGroups(d.Skipped, isPartial))
+	for _, section := range skipSections(d) {
+		mdSkips(&b, section)
+	}
 	fmt.Fprintf(&b, "\n%s\n", mdText(summaryText(d.Summary)+summaryRest(d.Summary)))
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -65,24 +66,24 @@ func mdFinding(b *strings.Builder, f *Finding) {
 	}
 }
 
-func mdSkips(b *strings.Builder, title string, groups []skipGroup) {
-	if len(groups) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\n### %s\n\n", title)
-	for _, g := range groups {
+func mdSkips(b *strings.Builder, section skipSection) {
+	fmt.Fprintf(b, "\n### %s\n\n", capital(section.Title))
+	for _, g := range section.Groups {
 		names := make([]string, len(g.Checks))
 		for i, c := range g.Checks {
 			names[i] = mdCode(c)
 		}
-		fmt.Fprintf(b, "- %s: %s\n", mdText(g.String()), strings.Join(names, ", "))
+		fmt.Fprintf(b, "- %s: %s\n", strings.Join(names, ", "), mdText(g.String()))
 	}
 }
+
+// capital writes the first letter of an ASCII title large.
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 // mdText makes text that means nothing in Markdown: what could start markup or HTML is escaped, an address does not become a link, and an @ is
 // code, because GitHub notifies whoever is named behind one.
 func mdText(s string) string {
-	s = strings.TrimSpace(printable(s))
+	s = strings.TrimSpace(Printable(s))
 	s = strings.NewReplacer(`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "<", `\<`, ">", `\>`, "|", `\|`, "~", `\~`,
 		"&", `\&`, "#", `\#`, "$", `\$`, "!", `\!`, "://", `\://`, "www.", `www\.`, "@", "`@`").Replace(s)
 	if mdLine.MatchString(s) {
@@ -96,7 +97,7 @@ var mdLine = regexp.MustCompile(`^(?:[-+]( |$)|\d+[.)]( |$)|=+$|--+$)`)
 
 // mdCode makes a code span, fenced by more backquotes than the text has in a row (CommonMark 6.1).
 func mdCode(s string) string {
-	s = printable(s)
+	s = Printable(s)
 	fence := strings.Repeat("`", longestRun(s)+1)
 	if s == "" || strings.HasPrefix(s, "`") || strings.HasSuffix(s, "`") {
 		s = " " + s + " "
@@ -111,7 +112,7 @@ func mdBlock(b *strings.Builder, lines []string) {
 	fence := strings.Repeat("`", max(3, longestRun(strings.Join(lines, " "))+1))
 	fmt.Fprintf(b, "%ssh\n", fence)
 	for _, line := range lines {
-		fmt.Fprintf(b, "%s\n", printable(line))
+		fmt.Fprintf(b, "%s\n", Printable(line))
 	}
 	fmt.Fprintf(b, "%s\n", fence)
 }

@@ -8,7 +8,7 @@ import (
 const npdBytes = 80
 
 // OneLine makes node-problem-detector's message of any text: one printable line of at most 80 bytes, its line end included.
-func OneLine(text string) string { return cut(printable(text), npdBytes-1) + "\n" }
+func OneLine(text string) string { return cut(Printable(text), npdBytes-1) + "\n" }
 
 // writeNPD writes the counts, then as much of the worst finding as there is room for.
 func writeNPD(w io.Writer, d *Document, _ Style) error {

@@ -139,9 +139,9 @@ func (p *picture) device(d device, x, y, w int) {
 // add draws a shape, marked where it is faulty.
 func (p *picture) add(s shape, f *fault) {
 	s.Finding = -1
-	s.Tip = printable(s.Tip)
+	s.Tip = Printable(s.Tip)
 	for i := range s.Texts {
-		s.Texts[i].Text = printable(s.Texts[i].Text)
+		s.Texts[i].Text = Printable(s.Texts[i].Text)
 	}
 	if f != nil {
 		s.Finding = f.Finding
@@ -207,7 +207,7 @@ func (p *picture) others(others []device, y int) int {
 
 // fit cuts text to the letters that there is room for.
 func fit(text string, room int, letter float64) string {
-	text = printable(text)
+	text = Printable(text)
 	runes := []rune(text)
 	if most := max(1, int(float64(room)/letter)); len(runes) > most {
 		return string(runes[:most-1]) + "…"

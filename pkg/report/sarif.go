@@ -3,7 +3,6 @@ package report
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -118,9 +117,7 @@ func writeSARIF(w io.Writer, d *Document, _ Style) error {
 	for _, f := range d.Findings {
 		run.Results = append(run.Results, sarifOne(d, f, index))
 	}
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
+	return encode(w, sarifLog{Schema: sarifSchema, Version: "2.1.0", Runs: []sarifRun{run}})
 }
 
 // sarifRules lists the checks that ran; a skip or finding of another, which only a caller's mistake can bring, gets a bare rule.
@@ -156,7 +153,7 @@ func sarifOne(d *Document, f Finding, index map[string]int) sarifResult {
 	return sarifResult{
 		RuleID: f.Check, RuleIndex: index[f.Check], Level: level(f.Severity),
 		Message:      sarifMessage{fmt.Sprintf("%s: %s", name, sarifText(f.Message))},
-		Locations:    []sarifLocation{{[]sarifLogical{{Name: printable(f.On.Name), Qualified: printable(d.Node.Name + "/" + f.Where), Kind: "resource"}}}},
+		Locations:    []sarifLocation{{[]sarifLogical{{Name: Printable(f.On.Name), Qualified: Printable(d.Node.Name + "/" + f.Where), Kind: "resource"}}}},
 		Fingerprints: map[string]string{"nodeCheckObject/v1": hex.EncodeToString(sum[:])},
 		Properties:   sarifProperties{On: f.On, Evidence: f.Evidence, Fixes: f.Fixes},
 	}
@@ -176,7 +173,7 @@ func sarifNotifications(d *Document, index map[string]int) []sarifNotification {
 
 // sarifText makes text that means nothing in a SARIF message: no embedded link (section 3.11.6) and no placeholder (3.11.5).
 func sarifText(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(printable(s))
+	return strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}").Replace(Printable(s))
 }
 
 func level(s check.Severity) string {

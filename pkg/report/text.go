@@ -29,7 +29,7 @@ func (p *page) head(d *Document) {
 	p.linef("%s", strings.Join(append([]string{p.bold(about[0])}, about[1:]...), p.dim(" · ")))
 	p.linef("%s", p.dim(strings.Join(momentParts(d), " · ")))
 	if d.Note != "" {
-		for _, line := range wrap(printable(d.Note), p.Width) {
+		for _, line := range wrap(Printable(d.Note), p.Width) {
 			p.linef("%s", line)
 		}
 	}
@@ -52,7 +52,7 @@ func nodeParts(n Node) []string {
 	}
 	parts = append(parts, plural(n.Pods, "pod"))
 	for i := range parts {
-		parts[i] = printable(parts[i])
+		parts[i] = Printable(parts[i])
 	}
 	return parts
 }
@@ -103,20 +103,20 @@ func (p *page) more(rest []*Finding) {
 	p.linef("")
 	p.linef("  %s", p.dim(fmt.Sprintf("and %d more of %s (-o json has all in full):", len(rest), rest[0].Check)))
 	for _, f := range rest {
-		p.linef("  %s %s", p.bold(printable(f.Where)), printable(f.Message))
+		p.linef("  %s %s", p.bold(Printable(f.Where)), Printable(f.Message))
 	}
 }
 
 func (p *page) finding(f *Finding) {
-	p.linef("  %s%s%s", p.severity(f.Severity, printable(f.Check)), p.dim(" · "), p.bold(printable(f.Where)))
-	for _, line := range wrap(printable(f.Message), p.Width-4) {
+	p.linef("  %s%s%s", p.severity(f.Severity, Printable(f.Check)), p.dim(" · "), p.bold(Printable(f.Where)))
+	for _, line := range wrap(Printable(f.Message), p.Width-4) {
 		p.linef("    %s", line)
 	}
 	label := "proof"
 	for _, e := range f.Evidence {
-		text := printable(e.Fact) + ": " + printable(e.Got)
+		text := Printable(e.Fact) + ": " + Printable(e.Got)
 		if e.Want != "" {
-			text += ", want " + printable(e.Want)
+			text += ", want " + Printable(e.Want)
 		}
 		p.labelled(4, label, text)
 		label = ""
@@ -124,7 +124,7 @@ func (p *page) finding(f *Finding) {
 	for i, x := range f.Fixes {
 		p.fix(i, x)
 	}
-	p.labelled(4, "page", p.dim(printable(f.URL)))
+	p.labelled(4, "page", p.dim(Printable(f.URL)))
 }
 
 func (p *page) fix(i int, x Fix) {
@@ -132,16 +132,16 @@ func (p *page) fix(i int, x Fix) {
 	if i > 0 {
 		label = "or"
 	}
-	title := printable(x.Title)
+	title := Printable(x.Title)
 	if x.Auto {
 		title += " (may run unasked)"
 	}
 	p.labelled(4, label, title)
 	for _, command := range x.Commands {
-		p.linef("             %s", p.paint(sgrCyan, printable(command)))
+		p.linef("             %s", p.paint(sgrCyan, Printable(command)))
 	}
 	if x.Cost != "" {
-		p.labelled(4, "", "costs: "+printable(x.Cost))
+		p.labelled(4, "", "costs: "+Printable(x.Cost))
 	}
 }
 

@@ -21,19 +21,39 @@ func (g skipGroup) String() string {
 	return fmt.Sprintf("%s (in %s)", g.Reason, plural(g.Pods, "pod"))
 }
 
+// skipSection is the skips of one sort.
+type skipSection struct {
+	Title  string
+	Groups []skipGroup
+}
+
+// skipSections gives what there is, the most serious first.
+func skipSections(d *Document) []skipSection {
+	var out []skipSection
+	for _, s := range []struct {
+		title string
+		sort  sort
+	}{{"not judged", notJudged}, {"judged in part", judgedInPart}, {"not applicable here", notApplicable}} {
+		if groups := skipGroups(d.Skipped, s.sort); len(groups) > 0 {
+			out = append(out, skipSection{s.title, groups})
+		}
+	}
+	return out
+}
+
 // skipGroups gathers skips by their reason, in the order in which the reasons first occur.
-func skipGroups(skips []Skip, keep func(Skip) bool) []skipGroup {
+func skipGroups(skips []Skip, want sort) []skipGroup {
 	var groups []skipGroup
 	at, seen := map[string]int{}, map[string]map[uint64]bool{}
 	for _, k := range skips {
-		if !keep(k) {
+		if k.sort() != want {
 			continue
 		}
 		i, ok := at[k.Reason]
 		if !ok {
 			i = len(groups)
 			at[k.Reason] = i
-			groups = append(groups, skipGroup{Reason: k.Reason})
+			groups = append(groups, skipGroup{Reason: strings.TrimPrefix(k.Reason, notApplicableStart)})
 		}
 		groups[i].Checks = append(groups[i].Checks, k.Check)
 		if k.On != nil {
@@ -51,23 +71,15 @@ func skipGroups(skips []Skip, keep func(Skip) bool) []skipGroup {
 	return groups
 }
 
-func isPartial(k Skip) bool { return !k.whole() }
-
-// skipped writes what could not be judged at all, then what was judged in part.
+// skipped writes what was not judged, or not with all evidence.
 func (p *page) skipped(d *Document) {
-	p.skips("not judged", skipGroups(d.Skipped, Skip.whole))
-	p.skips("judged in part", skipGroups(d.Skipped, isPartial))
-}
-
-func (p *page) skips(title string, groups []skipGroup) {
-	if len(groups) == 0 {
-		return
-	}
-	p.linef("")
-	p.linef("%s", p.bold(strings.ToUpper(title)))
-	for _, g := range groups {
-		for i, line := range wrap(printable(g.String()+": "+strings.Join(g.Checks, ", ")), p.Width-4) {
-			p.linef("  %s%s", strings.Repeat(" ", 2*min(i, 1)), line)
+	for _, section := range skipSections(d) {
+		p.linef("")
+		p.linef("%s", p.bold(strings.ToUpper(section.Title)))
+		for _, g := range section.Groups {
+			for i, line := range wrap(Printable(strings.Join(g.Checks, ", ")+": "+g.String()), p.Width-4) {
+				p.linef("  %s%s", strings.Repeat(" ", 2*min(i, 1)), line)
+			}
 		}
 	}
 }
@@ -109,11 +121,13 @@ func summaryText(s Summary) string {
 // summaryRest counts the checks that found nothing, could not look, or looked in part.
 func summaryRest(s Summary) string {
 	text := fmt.Sprintf(" · %s passed", plural(s.Passed, "check"))
-	if s.Skipped > 0 {
-		text += fmt.Sprintf(" · %d not judged", s.Skipped)
-	}
-	if s.Partial > 0 {
-		text += fmt.Sprintf(" · %d judged in part", s.Partial)
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{s.Skipped - s.NotApplicable, "not judged"}, {s.Partial, "judged in part"}, {s.NotApplicable, "not applicable"}} {
+		if part.n > 0 {
+			text += fmt.Sprintf(" · %d %s", part.n, part.what)
+		}
 	}
 	return text
 }

@@ -9,7 +9,7 @@ import (
 func writeWide(w io.Writer, d *Document, style Style) error {
 	rows := [][]string{{"SEVERITY", "CHECK", "OBJECT", "FIX", "MESSAGE"}}
 	for _, f := range d.Findings {
-		rows = append(rows, []string{f.Severity.String(), printable(f.Check), printable(f.Where), remedy(f), printable(f.Message)})
+		rows = append(rows, []string{f.Severity.String(), Printable(f.Check), Printable(f.Where), remedy(f), Printable(f.Message)})
 	}
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

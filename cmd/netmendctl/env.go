@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/netmend/netmend/pkg/audit"
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// env is everything outside of the program that a command uses.
+type env struct {
+	args       []string // without the program's name
+	in         io.Reader
+	out, err   io.Writer
+	getenv     func(string) string
+	now        func() time.Time
+	isTerminal func(stream any) bool
+	columns    func(stream any) int // of a terminal; 0 where they are not known
+	suite      *audit.Suite         // nil: netmend's own, made by run
+	collect    func(context.Context, audit.Source) (*facts.Snapshot, error)
+}
+
+func systemEnv() *env {
+	return &env{
+		args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: time.Now,
+		isTerminal: func(stream any) bool { fd, ok := descriptor(stream); return ok && term.IsTerminal(fd) },
+		columns:    columns, collect: audit.Collect,
+	}
+}
+
+func descriptor(stream any) (int, bool) {
+	f, ok := stream.(interface{ Fd() uintptr })
+	if !ok {
+		return 0, false
+	}
+	return int(f.Fd()), true
+}
+
+func columns(stream any) int {
+	fd, ok := descriptor(stream)
+	if !ok {
+		return 0
+	}
+	w, _, err := term.GetSize(fd)
+	if err != nil {
+		return 0
+	}
+	return w
+}
