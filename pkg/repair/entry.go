@@ -24,7 +24,8 @@ const (
 // Step is one change of a fix, with what is needed to find its object again and to take the change back.
 type Step struct {
 	Change  fix.Change `json:"change"`
-	NSPath  string     `json:"nsPath,omitempty"`  // a path that opened the object's namespace; empty for the node's own
+	NetNS   uint64     `json:"netns"`             // the namespace in which the knob is; 0: the node's, whichever it is
+	NSPath  string     `json:"nsPath,omitempty"`  // a path that opened it; empty for the namespace that the program ran in
 	Marked  bool       `json:"marked,omitempty"`  // the kernel may have been written
 	Persist bool       `json:"persist,omitempty"` // the value is in a file that is read at boot, or whenever the device appears
 	// Beside holds the other sysctls that a write of this one resets, as they were before: writing ip_forward resets accept_redirects and every

@@ -29,7 +29,7 @@ type Fake struct {
 
 // Prepare finds the object.
 func (f *Fake) Prepare(c fix.Change) (Step, error) {
-	s := Step{Change: c, Persist: lasting(c)}
+	s := Step{Change: c, NetNS: c.On.NetNS, Persist: lasting(c)}
 	_, err := f.find(s)
 	if c.Knob == fix.Sysctl("net/ipv4/ip_forward") {
 		s.Beside = map[string]string{}
@@ -49,8 +49,8 @@ func resetByForward(path string) bool {
 // find gives the values of the step's knob and the key of its object among them.
 func (f *Fake) find(s Step) (string, error) {
 	on, key := s.Change.On, ""
-	if on.NetNS != 0 && on.NetNS != f.NetNS {
-		return "", fmt.Errorf("%w: network namespace %d", host.ErrGone, on.NetNS)
+	if s.NetNS != 0 && s.NetNS != f.NetNS {
+		return "", fmt.Errorf("%w: network namespace %d", host.ErrGone, s.NetNS)
 	}
 	family, _ := s.Change.Knob.Split()
 	if on.Index != 0 || family == fix.FamilyEthtool {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host"
 )
@@ -28,22 +27,13 @@ type hostKernel struct{ host *host.Host }
 
 func (k hostKernel) BootID() string { return k.host.BootID() }
 
-// nodeWide says whether the knob is the node's as a whole, wherever its object is.
-func nodeWide(c fix.Change) bool {
-	switch family, _ := c.Knob.Split(); family {
-	case fix.FamilyModule, fix.FamilyRule, fix.FamilyIPAM:
-		return true
-	}
-	return c.On.NetNS == 0
-}
-
 // in runs fn with the step's namespace, which it finds again by its number where the path that opened it is gone with its process.
 func (k hostKernel) in(s Step, fn func(*host.NS) error) (err error) {
 	node := k.host.Node()
-	if nodeWide(s.Change) || s.Change.On.NetNS == node.Inode {
+	if s.NetNS == 0 || s.NetNS == node.Inode {
 		return fn(node)
 	}
-	ns, err := k.find(s.Change.On, s.NSPath)
+	ns, err := k.find(s.NetNS, s.NSPath)
 	if err != nil {
 		return err
 	}
@@ -51,19 +41,23 @@ func (k hostKernel) in(s Step, fn func(*host.NS) error) (err error) {
 	return fn(ns)
 }
 
-func (k hostKernel) find(on facts.Ref, path string) (*host.NS, error) {
-	if ns := k.openIf(path, on.NetNS); ns != nil {
-		return ns, nil
+func (k hostKernel) find(inode uint64, path string) (*host.NS, error) {
+	// Whoever undoes may live in another namespace than whoever fixed, so the first process's is one of those to look at.
+	for _, p := range []string{path, k.host.Path("proc/1/ns/net"), "/proc/self/ns/net"} {
+		if ns := k.openIf(p, inode); ns != nil {
+			return ns, nil
+		}
 	}
 	found, _ := k.host.Namespaces()
 	for _, f := range found {
-		if f.Inode == on.NetNS {
-			if ns := k.openIf(f.Path, on.NetNS); ns != nil {
-				return ns, nil
-			}
+		if f.Inode != inode {
+			continue
+		}
+		if ns := k.openIf(f.Path, inode); ns != nil {
+			return ns, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: network namespace %d", host.ErrGone, on.NetNS)
+	return nil, fmt.Errorf("%w: network namespace %d", host.ErrGone, inode)
 }
 
 // openIf opens the path if it still leads to that namespace.
@@ -83,10 +77,15 @@ func (k hostKernel) openIf(path string, inode uint64) *host.NS {
 }
 
 func (k hostKernel) Prepare(c fix.Change) (Step, error) {
-	s := Step{Change: c}
+	family, _ := c.Knob.Split()
+	anywhere := family == fix.FamilyModule || family == fix.FamilyIPAM
+	s := Step{Change: c, NetNS: c.On.NetNS}
+	if anywhere || family == fix.FamilyRule { // the node's, wherever the object is that it is for
+		s.NetNS = 0
+	}
 	err := k.in(s, func(ns *host.NS) (err error) {
-		if !ns.IsNode() {
-			s.NSPath = ns.Path
+		if !anywhere {
+			s.NetNS, s.NSPath = ns.Inode, ns.Path
 		}
 		s.Persist = ns.IsNode() && k.host.Booted() && lasting(c)
 		s.Beside, err = k.host.Beside(ns, c)

@@ -115,7 +115,7 @@ func (m *Mender) step(e *Entry, i int) (Step, error) {
 	s := e.Steps[i]
 	switch {
 	case s.Persist && (e.BootID != m.o.Kernel.BootID() || follows(s.Change)):
-		s.Change.On.NetNS, s.Change.On.Index = 0, 0
+		s.NetNS, s.Change.On.Index = 0, 0
 	case e.BootID != m.o.Kernel.BootID():
 		return s, fmt.Errorf("%w: the node has been started anew", host.ErrGone)
 	}
