@@ -2,6 +2,7 @@ package checks
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -21,7 +22,7 @@ func risen(s *facts.Snapshot, d uint64) string {
 	if s.Window == nil {
 		return fmt.Sprintf("+%d", d)
 	}
-	return fmt.Sprintf("+%d in %.4gs", d, s.Window.Seconds)
+	return fmt.Sprintf("+%d %s", d, during(s))
 }
 
 // during says over how long deltas were taken: "in 60s".
@@ -29,7 +30,7 @@ func during(s *facts.Snapshot) string {
 	if s.Window == nil {
 		return "over the window"
 	}
-	return fmt.Sprintf("in %.4gs", s.Window.Seconds)
+	return fmt.Sprintf("in %gs", math.Round(s.Window.Seconds*10)/10)
 }
 
 // risenEvidence tells of those counters that rose.
