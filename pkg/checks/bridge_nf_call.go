@@ -40,7 +40,8 @@ It is critical where pods are attached to the bridge, and a warning where only t
 nftables, and cost the processor time that this takes.
 
 **When it is no fault.** Not for Calico, Cilium and others that route to each pod. Not where kube-proxy runs with ~masqueradeAll~, which hides the client behind the
-node, nor where ~/sys/class/net/cni0/bridge/nf_call_iptables~ is 1 for the bridge itself; both are rare and cannot be seen here.
+node, nor where ~/sys/class/net/cni0/bridge/nf_call_iptables~ is 1 for the bridge itself; both are rare and cannot be seen here. The value for IPv4 does
+not matter where pods have only IPv6, nor that for IPv6 where the bridge has none.
 `),
 	Needs:         []facts.Kind{facts.KindSysctls, facts.KindLinks, facts.KindProxy},
 	Wants:         []facts.Kind{facts.KindCNIConfig, facts.KindAddresses, facts.KindSysctlFiles},
@@ -83,7 +84,10 @@ func runBridgeNFCall(s *facts.Snapshot) []check.Finding {
 		return nil
 	}
 	bridge := podBridge(s)
-	out := bridgeCalls(s, bridge, bridgeCallIPTables)
+	var out []check.Finding
+	if _, loaded := s.Host.Sysctls[bridgeCallIPTables]; !loaded || !onlyIPv6(s) { // without the module neither family's packets pass the hooks
+		out = bridgeCalls(s, bridge, bridgeCallIPTables)
+	}
 	if _, ok := s.Host.Sysctls[bridgeCallIP6Tables]; ok && globalAddress(&s.Host, bridge.Index, false).IsValid() {
 		out = append(out, bridgeCalls(s, bridge, bridgeCallIP6Tables)...)
 	}

@@ -41,7 +41,7 @@ net/ipv6/ip6_output.c), or since 6.17 ~force_forwarding~ of the incoming link.
 **Cost.** The node becomes a router: what its firewall says about FORWARD now counts. IPv6 is never changed unasked: with forwarding on, the
 kernel ignores router advertisements unless ~accept_ra~ is 2, and would lose the default route it learned from one, so the fix sets that first.
 
-**When it is no fault.** A host without kubelet and without a pod network is not judged. ~ip_forward = 0~ is fine where every incoming link has
+**When it is no fault.** A host without kubelet and without a pod network is not judged, nor is IPv4 where pods are known to have only IPv6. ~ip_forward = 0~ is fine where every incoming link has
 ~forwarding = 1~ of its own. Cilium forwards in BPF programs: its links are not judged, and the node's value is a warning.
 `),
 	Needs:         []facts.Kind{facts.KindSysctls},
@@ -69,6 +69,9 @@ func linkForwarding(family, link string) string {
 }
 
 func forward4(s *facts.Snapshot) []check.Finding {
+	if onlyIPv6(s) {
+		return nil
+	}
 	switch s.Host.Sysctls[sysctlIPForward] {
 	case "0":
 		if !anyLinkForwards(s) {

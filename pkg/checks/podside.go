@@ -91,3 +91,17 @@ func globalAddress(ns *facts.Namespace, link int, v4 bool) netip.Prefix {
 	}
 	return netip.Prefix{}
 }
+
+// onlyIPv6 says whether the cluster's pods are known to have no IPv4: by their CIDRs, by the subnets of the running CNI configuration, or by the
+// addresses of the pods themselves.
+func onlyIPv6(s *facts.Snapshot) bool {
+	known := slices.Concat(s.Intent.PodCIDRs, s.Intent.NodePodCIDR, mainPlugin(running(s.CNI)).Subnets)
+	for i := range s.Pods {
+		for _, a := range s.Pods[i].Addresses {
+			if a.Scope == "global" {
+				known = append(known, a.Prefix)
+			}
+		}
+	}
+	return len(known) > 0 && !slices.ContainsFunc(known, func(p netip.Prefix) bool { return !p.IsValid() || p.Addr().Is4() })
+}
