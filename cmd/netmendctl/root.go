@@ -71,7 +71,7 @@ It ends with 0 where nothing was found, 1 where something was, and 2 where it co
 			}
 			return c.Help()
 		},
-		SilenceErrors: true, SilenceUsage: true, DisableAutoGenTag: true,
+		SuggestionsMinimumDistance: 2, SilenceErrors: true, SilenceUsage: true, DisableAutoGenTag: true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetArgs(e.args)
@@ -82,6 +82,7 @@ It ends with 0 where nothing was found, 1 where something was, and 2 where it co
 		return fmt.Errorf("%s: %w: see %s --help", c.Name(), err, c.CommandPath())
 	})
 	root.AddCommand(newAudit(e), newSnapshot(e), newChecks(e), newExplain(e), newVersion(e), newCompletion(e), newMan(e))
+	root.AddCommand(mendCommands(e)...)
 	for _, c := range root.Commands() {
 		prefixErrors(c)
 	}
