@@ -11,9 +11,12 @@ import (
 // MaxSize is the largest snapshot document, in bytes, that [Decode] reads: ten times what a node with 1,000 pods gives.
 const MaxSize = 64 << 20
 
-// maxObjects bounds how many JSON objects and arrays a document may hold. An empty object costs two bytes of text and some hundred bytes of memory
-// once decoded, so the size of the text alone bounds nothing.
-const maxObjects = 1 << 20
+// maxObjects bounds how many JSON objects, arrays and nulls a document may hold, and maxValues how many values. An empty object, or a null in its place,
+// costs few bytes of text and some hundred bytes of memory once decoded, and a short string some tens, so the size of the text alone bounds nothing.
+const (
+	maxObjects = 1 << 20
+	maxValues  = 4 << 20
+)
 
 // ErrTooLarge says that a document is larger than [MaxSize].
 var ErrTooLarge = errors.New("larger than a snapshot can be")
@@ -28,19 +31,18 @@ func (s *Snapshot) Encode(w io.Writer) error {
 // Decode reads one snapshot document from a stranger: it is bounded in size, of a known schema, without unknown fields, with nothing behind it, and
 // consistent as [Snapshot.Validate] demands. The error says what is wrong and changes nothing.
 func Decode(r io.Reader) (*Snapshot, error) {
-	limited := &io.LimitedReader{R: r, N: MaxSize + 1}
-	data, err := io.ReadAll(limited)
+	data, err := readBounded(r)
 	if err != nil {
-		return nil, fmt.Errorf("read snapshot: %w", err)
-	}
-	if limited.N <= 0 {
-		return nil, fmt.Errorf("decode snapshot: %w (%d MiB)", ErrTooLarge, MaxSize>>20)
+		return nil, err
 	}
 	if err := checkSchema(data); err != nil {
 		return nil, err
 	}
-	if n := bytes.Count(data, []byte("{")) + bytes.Count(data, []byte("[")); n > maxObjects {
+	if n := bytes.Count(data, []byte("{")) + bytes.Count(data, []byte("[")) + bytes.Count(data, []byte("null")); n > maxObjects {
 		return nil, fmt.Errorf("decode snapshot: %w (%d objects, the most is %d)", ErrTooLarge, n, maxObjects)
+	}
+	if n := bytes.Count(data, []byte(",")); n > maxValues {
+		return nil, fmt.Errorf("decode snapshot: %w (%d values, the most is %d)", ErrTooLarge, n, maxValues)
 	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
@@ -55,6 +57,28 @@ func Decode(r io.Reader) (*Snapshot, error) {
 		return nil, fmt.Errorf("decode snapshot: %w", err)
 	}
 	return &s, nil
+}
+
+// readBounded reads all there is, or gives up at the bound. It keeps what it reads in pieces until the end is known, so that an endless reader costs no
+// more memory than the bound.
+func readBounded(r io.Reader) ([]byte, error) {
+	const piece = 1 << 20
+	var pieces [][]byte
+	size := 0
+	for {
+		p := make([]byte, piece)
+		n, err := io.ReadFull(r, p)
+		pieces = append(pieces, p[:n])
+		if size += n; size > MaxSize {
+			return nil, fmt.Errorf("decode snapshot: %w (%d MiB)", ErrTooLarge, MaxSize>>20)
+		}
+		switch {
+		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+			return bytes.Join(pieces, nil), nil
+		case err != nil:
+			return nil, fmt.Errorf("read snapshot: %w", err)
+		}
+	}
 }
 
 // checkSchema comes before strict decoding, so that a newer document is called that and not a list of unknown fields.

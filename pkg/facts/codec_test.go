@@ -26,15 +26,20 @@ func TestDecodeStopsAtItsBound(t *testing.T) {
 	if !errors.Is(err, ErrTooLarge) {
 		t.Errorf("Decode(endless) = %v; want %v", err, ErrTooLarge)
 	}
-	if endless.read > MaxSize+64<<10 {
-		t.Errorf("Decode read %d bytes; want no more than %d", endless.read, MaxSize+64<<10)
+	if endless.read > MaxSize+1<<20 {
+		t.Errorf("Decode read %d bytes; want no more than %d", endless.read, MaxSize+1<<20)
 	}
 }
 
-func TestDecodeBoundsObjects(t *testing.T) {
-	bomb := `{"schema":1,"host":{"links":[` + strings.Repeat("{},", maxObjects) + `{}]}}`
-	if _, err := Decode(strings.NewReader(bomb)); !errors.Is(err, ErrTooLarge) {
-		t.Errorf("Decode(%d empty links) = %v; want %v", maxObjects, err, ErrTooLarge)
+func TestDecodeBoundsValues(t *testing.T) {
+	for name, bomb := range map[string]string{
+		"empty links":    `{"schema":1,"host":{"links":[` + strings.Repeat("{},", maxObjects) + `{}]}}`,
+		"null links":     `{"schema":1,"host":{"links":[` + strings.Repeat("null,", maxObjects) + `null]}}`,
+		"empty prefixes": `{"schema":1,"intent":{"podCIDRs":[` + strings.Repeat(`"",`, maxValues+1) + `""]}}`,
+	} {
+		if _, err := Decode(strings.NewReader(bomb)); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("Decode(%s) = %v; want %v", name, err, ErrTooLarge)
+		}
 	}
 }
 
