@@ -51,7 +51,7 @@ func podFlows(s *facts.Snapshot, cidrs, own, cluster []netip.Prefix, v6 bool) (o
 		inside, outside := addrRange{within: cidr}, addrRange{without: cidr}
 		for _, c := range cluster {
 			switch {
-			case c == cidr: // this node's part of it is not known
+			case c == cidr && len(own) == 0: // this node's part of it is not known
 				outside.without = netip.Prefix{}
 			case toPods && cidr.IsValid() && covers(c, cidr):
 				outside.within = c

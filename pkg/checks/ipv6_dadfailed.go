@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -68,11 +69,13 @@ func runIPv6DADFailed(s *facts.Snapshot) []check.Finding {
 				Message:  fmt.Sprintf("%s of %s is not used: duplicate address detection found another holder", a.Prefix.Addr(), linkName(ns, a.Link)),
 				Evidence: []check.Evidence{{Fact: a.Prefix.String(), Got: "dadfailed", Want: "no such flag"}},
 			}
+			reflected := ""
 			if end := nodeEnd(s, ns, a.Link); end != nil && end.Port != nil && end.Port.Hairpin {
+				reflected = end.Name
 				f.Evidence = append(f.Evidence, check.Evidence{Fact: "hairpin of " + end.Name, Got: "on: the bridge sends the question back unless enhanced_dad is 1 in the pod"})
 			}
 			f.Evidence = append(f.Evidence, otherHolders(s, ns, a.Prefix.Addr())...)
-			f.Fixes = []fix.Fix{askAgain(ns, a, f.On.Name, ns != &s.Host)}
+			f.Fixes = []fix.Fix{askAgain(ns, a, f.On.Name, reflected, ns != &s.Host)}
 			out = append(out, f)
 		}
 	}
@@ -109,7 +112,8 @@ func otherHolders(s *facts.Snapshot, not *facts.Namespace, addr netip.Addr) (out
 	return out
 }
 
-func askAgain(ns *facts.Namespace, a facts.Address, dev string, pod bool) fix.Fix {
+// askAgain is the way to get the address into use; reflected names the bridge's port that may have sent the question back.
+func askAgain(ns *facts.Namespace, a facts.Address, dev, reflected string, pod bool) fix.Fix {
 	addr := a.Prefix.String()
 	f := fix.Fix{
 		Title: "find the other holder of " + a.Prefix.Addr().String() + ", then let the kernel ask again",
@@ -118,6 +122,9 @@ func askAgain(ns *facts.Namespace, a facts.Address, dev string, pod bool) fix.Fi
 			fix.Shell(ns, "ip", "-6", "addr", "del", addr, "dev", dev),
 			fix.Shell(ns, "ip", "-6", "addr", "add", addr, "dev", dev),
 		},
+	}
+	if reflected != "" {
+		f.Advice = slices.Insert(f.Advice, 1, fix.Shell(ns, "sysctl", "-w", "net/ipv6/conf/all/enhanced_dad=1", "net/ipv6/conf/"+dev+"/enhanced_dad=1")+"  # if nobody answered: it was the hairpin of "+reflected)
 	}
 	if pod {
 		f.Advice = append(f.Advice, "or delete the pod: its successor gets another address")

@@ -2,7 +2,6 @@ package checks
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -42,10 +41,10 @@ are customary, not certain: where only such a guess is missing, and the API serv
 (cordon it; uncordon is the undo).
 
 **When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's eBPF data plane,
-OVN-Kubernetes, Antrea); the machine is no Kubernetes node.
+OVN-Kubernetes, Antrea); the machine is no Kubernetes node; the DNS address is one that a program on the node listens at (NodeLocal DNSCache).
 `),
 	Needs:         []facts.Kind{facts.KindServiceVIPs, facts.KindProxy},
-	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks},
+	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks, facts.KindAddresses},
 	Severity:      check.Critical,
 	NotApplicable: servicesElsewhere,
 	Run:           runServiceRulesMissing,
@@ -99,7 +98,7 @@ func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
 	apiServer := false
 	for _, v := range s.ServiceVIPs {
 		switch {
-		case !canLookUp(v):
+		case !canLookUp(s, v):
 		case !v.Found:
 			missing = append(missing, v)
 		case v.NoEndpoints:
@@ -142,12 +141,15 @@ func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
 	return out
 }
 
-// canLookUp leaves out what cannot be looked up without its address, and addresses that are no Service's: NodeLocal DNSCache listens on a link-local one.
-func canLookUp(v facts.ServiceVIP) bool {
-	if v.Mode != facts.ModeIPTables && v.Mode != "" && !v.VIP.IsValid() {
-		return false
+// canLookUp leaves out what cannot be looked up without its address, and addresses that need no rules, because a program on the node listens there:
+// NodeLocal DNSCache and other resolvers of the node's own.
+func canLookUp(s *facts.Snapshot, v facts.ServiceVIP) bool {
+	if !v.VIP.IsValid() {
+		return v.Mode != facts.ModeIPVS
 	}
-	return v.VIP == (netip.Addr{}) || !v.VIP.IsLinkLocalUnicast()
+	return !v.VIP.IsLinkLocalUnicast() && !slices.ContainsFunc(s.Host.Addresses, func(a facts.Address) bool {
+		return a.Prefix.Addr() == v.VIP && linkName(&s.Host, a.Link) != "kube-ipvs0"
+	})
 }
 
 func isAPIServer(v facts.ServiceVIP) bool { return strings.HasPrefix(v.Name, "default/kubernetes:") }
