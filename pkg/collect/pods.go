@@ -121,7 +121,10 @@ func (c *collection) readFound(view *nodeView, f *host.Found) (pod *facts.Namesp
 		}
 		return err
 	})
-	return pod, err
+	if err != nil {
+		return nil, fmt.Errorf("network namespace %s: %w", f.Path, err)
+	}
+	return pod, nil
 }
 
 // readPod reads a namespace if it is a pod's. A pod that loses its link meanwhile is being deleted: what was read of it is no state of a pod.

@@ -72,7 +72,7 @@ func podPaths(ns *facts.Namespace) []string {
 		"net/ipv4/tcp_tw_recycle", "net/ipv6/conf/all/disable_ipv6",
 	}
 	for _, l := range ns.Links {
-		if !l.Loopback {
+		if l.Up && !l.Loopback { // once a tunnel module is loaded, every namespace has its device, which is down
 			paths = append(paths, "net/ipv6/conf/"+l.Name+"/accept_ra", "net/ipv6/conf/"+l.Name+"/disable_ipv6")
 		}
 	}

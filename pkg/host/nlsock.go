@@ -102,7 +102,7 @@ func (c *nlConn) close() error {
 }
 
 // dump asks for a list and gives each message to fn. When fn fails, the rest is read and dropped and fn's error returned, so that the socket can be
-// used again. A list that the kernel marks interrupted ends in ErrInterrupted after all of it was given to fn.
+// used again; it must not use the socket itself. A list that the kernel marks interrupted ends in ErrInterrupted after all of it was given to fn.
 func (c *nlConn) dump(typ uint16, body []byte, fn func(nlMsg) error) error {
 	return c.exchange(typ, unix.NLM_F_DUMP, body, fn)
 }
