@@ -7,8 +7,8 @@ import (
 	"github.com/netmend/netmend/pkg/facts"
 )
 
-// maxPeers bounds the tunnel ends that are looked at: a cluster has thousands, and their routes are few.
-const maxPeers = 8192
+// maxPeers bounds the tunnel ends whose way is looked up: a cluster has thousands, which share a few ways.
+const maxPeers = 256
 
 // outerPath is the way of a tunnel's outer packets to one peer.
 type outerPath struct {
@@ -54,12 +54,12 @@ func overhead(l *facts.Link, v6 bool) int {
 	return 0
 }
 
-// peers lists the addresses that a tunnel's outer packets go to, in order and each once: the fixed remote, those of its forwarding entries, and for a
+// peers lists addresses that a tunnel's outer packets go to, in order and each once, of very many a sample: the fixed remote, those of its forwarding entries, and for a
 // tunnel of IP in IPv4 without a remote, such as Calico's tunl0, the gateways of its routes.
 func peers(ns *facts.Namespace, l *facts.Link) []netip.Addr {
 	var out []netip.Addr
 	add := func(a netip.Addr) {
-		if a = a.Unmap(); a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && len(out) < maxPeers {
+		if a = a.Unmap(); a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() {
 			out = append(out, a)
 		}
 	}
@@ -77,7 +77,15 @@ func peers(ns *facts.Namespace, l *facts.Link) []netip.Addr {
 		}
 	}
 	slices.SortFunc(out, netip.Addr.Compare)
-	return slices.Compact(out)
+	out = slices.Compact(out)
+	if len(out) <= maxPeers {
+		return out
+	}
+	sample := make([]netip.Addr, maxPeers)
+	for i := range sample {
+		sample[i] = out[i*len(out)/maxPeers]
+	}
+	return sample
 }
 
 // outerPaths finds the links under a tunnel. A tunnel that is bound to a link (IFLA_LINK) sends through it whatever the routes say; another follows

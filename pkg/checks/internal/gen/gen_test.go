@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,7 +97,7 @@ func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	f := file{"a/b.md", []byte("x")}
 	for _, want := range []bool{true, false} {
-		if got, err := write(dir, f); got != want || err != nil {
+		if got, err := write(dir, f, io.Discard); got != want || err != nil {
 			t.Errorf("write = %v, %v; want %v, nil", got, err, want)
 		}
 	}

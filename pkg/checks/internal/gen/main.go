@@ -4,31 +4,32 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
 func main() {
-	if err := run("."); err != nil {
+	if err := run(".", os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
 }
 
 // run writes what is stale below root. Where that includes the list, pages can only be made by a program that is compiled with the new one.
-func run(root string) error {
+func run(root string, out io.Writer) error {
 	list, err := listFile(root)
 	if err != nil {
 		return err
 	}
-	changed, err := write(root, list)
+	changed, err := write(root, list, out)
 	if err != nil {
 		return err
 	}
 	if changed {
 		again := exec.Command("go", "run", "./pkg/checks/internal/gen")
-		again.Dir, again.Stdout, again.Stderr = root, os.Stdout, os.Stderr
+		again.Dir, again.Stdout, again.Stderr = root, out, os.Stderr
 		return again.Run()
 	}
 	files, err := documents(root)
@@ -36,7 +37,7 @@ func run(root string) error {
 		return err
 	}
 	for _, f := range files {
-		if _, err := write(root, f); err != nil {
+		if _, err := write(root, f, out); err != nil {
 			return err
 		}
 	}
@@ -55,7 +56,8 @@ func (f file) stale(root string) bool {
 	return err != nil || string(old) != string(f.data)
 }
 
-func write(root string, f file) (changed bool, err error) {
+// write writes a stale file and says so to out.
+func write(root string, f file, out io.Writer) (changed bool, err error) {
 	if !f.stale(root) {
 		return false, nil
 	}
@@ -66,6 +68,6 @@ func write(root string, f file) (changed bool, err error) {
 	if err := os.WriteFile(path, f.data, 0o644); err != nil {
 		return false, fmt.Errorf("write %s: %w", f.path, err)
 	}
-	fmt.Println("wrote", f.path)
-	return true, nil
+	_, err = fmt.Fprintln(out, "wrote", f.path)
+	return true, err
 }
