@@ -90,7 +90,7 @@ func (f *Flannel) bridge(i int) {
 	nodad := map[string]string{"-6": " nodad"}[p.family]
 	gateway := fmt.Sprintf(p.gateway, i)
 	n.Write("etc/cni/net.d/10-flannel.conflist", `{"name":"cbr0","cniVersion":"1.0.0","plugins":[
-{"type":"portmap","capabilities":{"portMappings":true}},{"type":"flannel","delegate":{"hairpinMode":true,"isDefaultGateway":true}}]}`)
+{"type":"flannel","delegate":{"hairpinMode":true,"isDefaultGateway":true}},{"type":"portmap","capabilities":{"portMappings":true}}]}`)
 	for _, plugin := range []string{"flannel", "bridge", "host-local", "portmap", "loopback"} {
 		n.Program("opt/cni/bin/" + plugin)
 	}
