@@ -56,13 +56,6 @@ func attrUint32(v []byte) uint32 {
 	return binary.NativeEndian.Uint32(v)
 }
 
-func attrUint64(v []byte) uint64 {
-	if len(v) < 8 {
-		return 0
-	}
-	return binary.NativeEndian.Uint64(v)
-}
-
 // attrBE16 decodes a number in network byte order.
 func attrBE16(v []byte) uint16 {
 	if len(v) < 2 {
