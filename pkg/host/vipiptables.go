@@ -104,25 +104,67 @@ func (v *vipReader) lookIPTables(s facts.ServiceIntent) (found facts.ServiceVIP,
 	return found, nil
 }
 
+// iptablesByName counts a chain only where something leads to it: a flush of KUBE-SERVICES leaves the others.
 func (v *vipReader) iptablesByName(family string, s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
 	for _, prefix := range [...]string{"KUBE-SVC-", "KUBE-SVL-"} {
 		chain := prefix + portHash(s.Name, s.Protocol)
-		has, err := v.nftChain(family, "nat", chain)
-		if err != nil {
+		if found.Found, err = v.nftReferenced(family, "nat", chain); err != nil || found.Found {
+			found.Detail = "nft chain " + family + " nat " + chain
 			return found, err
-		}
-		if has {
-			return facts.ServiceVIP{Found: true, Detail: "nft chain " + family + " nat " + chain}, nil
 		}
 		t, err := v.legacyTable(family, "nat")
 		if err != nil {
 			return found, err
 		}
-		if t != nil && t.find(chain) != nil {
+		if t != nil && t.leadsTo(kubeServices, chain) {
 			return facts.ServiceVIP{Found: true, Detail: "legacy chain " + family + " nat " + chain}, nil
 		}
 	}
 	return found, nil
+}
+
+// nftReferenced says whether a chain exists and something jumps to it: the kernel counts a chain's rules and the references to it in one number.
+func (v *vipReader) nftReferenced(family, table, chain string) (bool, error) {
+	c, err := v.netfilter()
+	if err != nil || c == nil {
+		return false, err
+	}
+	return whole(func() (bool, error) {
+		before, err := nftGeneration(c)
+		if err != nil {
+			return false, err
+		}
+		use, err := c.nftUse(nftProto(family), table, chain)
+		if err != nil || use == 0 {
+			return false, err
+		}
+		rules := uint32(0)
+		err = c.eachNFTRule(nftProto(family), table, chain, interfaceName, func(facts.FilterRule) error { rules++; return nil })
+		if err != nil {
+			return false, err
+		}
+		after, err := nftGeneration(c)
+		if err == nil && before != after {
+			err = ErrInterrupted
+		}
+		return use > rules, err
+	})
+}
+
+// nftUse asks for a chain's number of rules and references; 0 where there is no such chain.
+func (c *nlConn) nftUse(family uint8, table, chain string) (use uint32, err error) {
+	body := appendAttr(nfgenmsg(family), unix.NFTA_CHAIN_TABLE, nulString(table))
+	body = appendAttr(body, unix.NFTA_CHAIN_NAME, nulString(chain))
+	err = c.request(nftMsg(unix.NFT_MSG_GETCHAIN), 0, body, func(m nlMsg) error {
+		var a nftChainAttrs
+		err := nfAttrs(m.Body, a.take)
+		use = a.use
+		return err
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return 0, nil
+	}
+	return use, err
 }
 
 // iptablesByAddress finds a Service that has another name than was presumed.
@@ -198,6 +240,18 @@ func (v *vipReader) serviceRule(family, table string, want func(*facts.FilterRul
 		}
 	}
 	return nil, "", nil
+}
+
+// leadsTo says whether a rule of one chain jumps to another.
+func (t *legacyTable) leadsTo(from, to string) bool {
+	chain := t.find(from)
+	if chain == nil || t.find(to) == nil {
+		return false
+	}
+	return slices.ContainsFunc(t.entries[chain.first:chain.last], func(at int) bool {
+		r := t.rule(at)
+		return (r.Verdict == verdictJump || r.Verdict == verdictGoto) && r.Target == to
+	})
 }
 
 // find gives the chain with a name; nil where there is none.
