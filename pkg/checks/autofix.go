@@ -25,7 +25,7 @@ func AutoFix() []AutoRule {
 		{
 			Check: "bridge-nf-call", Auto: true, Least: check.Warning,
 			Only: []string{string(fix.Sysctl("net/bridge/bridge-nf-call-iptables")) + "=1", string(fix.Sysctl("net/bridge/bridge-nf-call-ip6tables")) + "=1"},
-			Why:  "a bridge CNI with kube-proxy needs the value 1, which the module itself starts with; loading the module is left to a person, because it changes the path of every bridge on the node",
+			Why:  "a bridge CNI with kube-proxy needs 1, the module's own default; loading the module, which every bridge feels, is left to a person",
 		},
 		{Check: "conntrack-full", Why: "a larger table costs memory, what fills it may be an attack, and kube-proxy writes its own limit when it starts"},
 		{Check: "forward-blocked", Why: "it opens what a firewall on this node closed, and only a person knows whether that was meant"},

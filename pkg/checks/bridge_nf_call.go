@@ -23,25 +23,27 @@ kube-proxy rewrites a packet for a ClusterIP to the address of a backend. If tha
 straight from one port of the bridge to the other, at layer 2, and nobody writes the ClusterIP back into it. The client gets an answer from an
 address it never called and resets the connection.
 
-**How it is seen.** A Service works from other nodes, and from this node while the backend is elsewhere; it times out whenever client and backend
-share the node. Often it is DNS that fails, on the nodes where CoreDNS runs. A capture on ~cni0~ shows a SYN to the ClusterIP, a SYN to
+**How it is seen.** A Service works from other nodes, and from this node while the backend is elsewhere; it times out whenever client and
+backend share the node. Often it is DNS that fails, on the nodes where CoreDNS runs. A capture on ~cni0~ shows a SYN to the ClusterIP, a SYN to
 the backend, and a SYN-ACK from the backend's own address.
 
 **Why.** With ~net.bridge.bridge-nf-call-iptables = 1~ the module br_netfilter sends bridged IPv4 packets through the IP hooks, connection
-tracking among them (net/bridge/br_netfilter_hooks.c), so that the answer is translated back. In spite of the name this is not about
-iptables: tried on Linux 6.18, rules of nftables with the map that kube-proxy uses fail in the same way with 0 and work with 1. The value belongs to the network namespace;
-where the directory does not exist, the module is not loaded. The Kubernetes documentation asks CNIs with a bridge for it (Network Plugin Requirements).
+tracking among them (net/bridge/br_netfilter_hooks.c), so that the answer is translated back. In spite of the name this is not about iptables:
+tried on Linux 6.18, rules of nftables with the map that kube-proxy uses fail in the same way with 0 and work with 1. The value belongs to the
+network namespace; where the directory does not exist, the module is not loaded. The Kubernetes documentation asks CNIs with a bridge for it
+(Network Plugin Requirements).
 
 It is critical where pods are attached to the bridge, and a warning where only the configuration names one.
 
-**Fix.** Write 1; undo writes 0. Where the module is absent, load it: it starts with 1. netmend does that only when told to, and undo unloads it.
+**Fix.** Write 1; undo writes 0. Where the module is absent, load it: it starts with 1. netmend does that only when told to, and undo unloads
+it.
 
 **Cost.** Packets between ports of every bridge of this namespace, also of virtual machines and of docker0, now meet the rules of iptables and
 nftables, and cost the processor time that this takes.
 
-**When it is no fault.** Not for Calico, Cilium and others that route to each pod. Not where kube-proxy runs with ~masqueradeAll~, which hides the client behind the
-node, nor where ~/sys/class/net/cni0/bridge/nf_call_iptables~ is 1 for the bridge itself; both are rare and cannot be seen here. The value for IPv4 does
-not matter where pods have only IPv6, nor that for IPv6 where the bridge has none.
+**When it is no fault.** Not for Calico, Cilium and others that route to each pod. Not where kube-proxy runs with ~masqueradeAll~, which hides
+the client behind the node, nor where ~/sys/class/net/cni0/bridge/nf_call_iptables~ is 1 for the bridge itself; both are rare and cannot be seen
+here. The value for IPv4 does not matter where pods have only IPv6, nor that for IPv6 where the bridge has none.
 `),
 	Needs:         []facts.Kind{facts.KindSysctls, facts.KindLinks, facts.KindProxy},
 	Wants:         []facts.Kind{facts.KindCNIConfig, facts.KindAddresses, facts.KindSysctlFiles},

@@ -16,21 +16,23 @@ var CNI0WrongAddress = &check.Check{
 	Title: "The CNI's bridge has an address of another subnet than its pods",
 	Since: "v0.1.0",
 	Doc: markdown(`
-The bridge plugin gives the bridge (~cni0~) the gateway's address of the node's pod subnet when the first pod comes. When the node gets another subnet, because it
-was reset and joined again or because flannel lost its lease, the bridge keeps the old address, and the plugin refuses to go on.
+The bridge plugin gives the bridge (~cni0~) the gateway's address of the node's pod subnet when the first pod comes. When the node gets another
+subnet, because it was reset and joined again or because flannel lost its lease, the bridge keeps the old address, and the plugin refuses to go
+on.
 
-**How it is seen.** Every new pod on the node hangs in ~ContainerCreating~ with ~failed to set bridge addr: "cni0" already has an IP address different
-from 10.244.2.1/24~. Pods that run keep their old addresses, which the other nodes now send to somebody else.
+**How it is seen.** Every new pod on the node hangs in ~ContainerCreating~ with ~failed to set bridge addr: "cni0" already has an IP address
+different from 10.244.2.1/24~. Pods that run keep their old addresses, which the other nodes now send to somebody else.
 
-**Why.** ~ensureAddr~ of the bridge plugin (plugins/main/bridge/bridge.go) compares the bridge's first IPv4 address with the gateway's, prefix length
-included. Tried with v1.9.1: another subnet, ~/16~ instead of ~/24~ and another host in the right subnet all fail; a second, wrong address behind the
-right one does not. With ~forceAddress~ the plugin replaces it, so that is not judged.
+**Why.** ~ensureAddr~ of the bridge plugin (plugins/main/bridge/bridge.go) compares the bridge's first IPv4 address with the gateway's, prefix
+length included. Tried with v1.9.1: another subnet, ~/16~ instead of ~/24~ and another host in the right subnet all fail; a second, wrong
+address behind the right one does not. With ~forceAddress~ the plugin replaces it, so that is not judged.
 
-The right address is flannel's ~FLANNEL_SUBNET~, or for host-local that of its subnet: any host of it counts as right here, because a range may name its own
-gateway. Where neither is known, the address must at least be in the node's pod CIDR.
+The right address is flannel's ~FLANNEL_SUBNET~, or for host-local that of its subnet: any host of it counts as right here, because a range may
+name its own gateway. Where neither is known, the address must at least be in the node's pod CIDR.
 
-**Fix.** Where no pod is attached, delete the bridge: the next ADD makes it anew with the right address. Where pods are attached, that would cut them off, and
-they have addresses of the old subnet anyway: cordon and drain the node, delete the bridge, uncordon. netmend does neither by itself.
+**Fix.** Where no pod is attached, delete the bridge: the next ADD makes it anew with the right address. Where pods are attached, that would cut
+them off, and they have addresses of the old subnet anyway: cordon and drain the node, delete the bridge, uncordon. netmend does neither by
+itself.
 
 **Cost.** Nothing where no pod is attached. There is no undo, and none is needed.
 

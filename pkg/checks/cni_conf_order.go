@@ -17,25 +17,28 @@ var CNIConfOrder = &check.Check{
 	Title: "The container runtime uses a wrong or broken CNI configuration",
 	Since: "v0.1.0",
 	Doc: markdown(`
-The container runtime reads ~/etc/cni/net.d~ in the order of file names and uses the **first** ~.conf~, ~.conflist~ or ~.json~ file for every pod. A file that
-an earlier installation left, named ~10-calico.conflist~, wins over ~10-flannel.conflist~; ~kubeadm reset~ does not remove it.
+The container runtime reads ~/etc/cni/net.d~ in the order of file names and uses the **first** ~.conf~, ~.conflist~ or ~.json~ file for every
+pod. A file that an earlier installation left, named ~10-calico.conflist~, wins over ~10-flannel.conflist~; ~kubeadm reset~ does not remove it.
 
 **How it is seen.** Pods hang in ~ContainerCreating~ with ~failed to setup network for sandbox~, or they start and get an address from a network
 that nobody routes any more. The node is ~NotReady~ with ~cni plugin not initialized~ where no file can be used.
 
 **What is looked for**, in the first file unless it says otherwise:
 
-- It cannot be read as configuration. containerd then has no network at all, even when the next file is good (loadFromConfDir in containerd's go-cni): critical. CRI-O
-  (loadNetworks in ocicni) and cri-dockerd skip the file: a warning. A broken file behind the first is only worth knowing.
-- Its network does not run here (no flanneld, calico-node, cilium-agent, antrea-agent or weaver), another one's agent does, and that one's file comes later.
-- A plugin that needs the result of one before it comes first: bandwidth, firewall, portmap, sbr, tuning and vrf then fail every ADD; tried with v1.9.1.
-- The program of a plugin is not in ~/opt/cni/bin~: ADD fails after the plugins before it have done their work, and leaves an address reserved. CRI-O
-  skips such a file instead (a warning).
+- It cannot be read as configuration. containerd then has no network at all, even when the next file is good (loadFromConfDir in containerd's
+  go-cni): critical. CRI-O (loadNetworks in ocicni) and cri-dockerd skip the file: a warning. A broken file behind the first is only worth
+  knowing.
+- Its network does not run here (no flanneld, calico-node, cilium-agent, antrea-agent or weaver), another one's agent does, and that one's file
+  comes later.
+- A plugin that needs the result of one before it comes first: bandwidth, firewall, portmap, sbr, tuning and vrf then fail every ADD; tried with
+  v1.9.1.
+- The program of a plugin is not in ~/opt/cni/bin~: ADD fails after the plugins before it have done their work, and leaves an address reserved.
+  CRI-O skips such a file instead (a warning).
 - ~netmend~ comes first: it passes pods on unchanged and checks nothing (a warning).
 - ~disableCheck~: the runtime never asks whether a pod's network still stands (worth knowing).
 
-**Fix.** A person moves the file away; a program must not, because it cannot know which network is meant to win. Running pods keep their network; those
-made while the wrong file was in use have to be made again. Undo: move it back.
+**Fix.** A person moves the file away; a program must not, because it cannot know which network is meant to win. Running pods keep their
+network; those made while the wrong file was in use have to be made again. Undo: move it back.
 
 **When it is no fault.** While a network is being exchanged for another, both files are there for a while. Multus and other plugins that call
 others are not known to belong to a network and are not judged by their agent. A hostPort without portmap cannot be seen from the node's files.
@@ -79,9 +82,17 @@ func confFinding(s *facts.Snapshot, f facts.CNIFile, severity check.Severity, me
 func moveAway(s *facts.Snapshot, f facts.CNIFile, title string) []fix.Fix {
 	from := path.Join(s.CNI.Dir, f.Name)
 	return []fix.Fix{{
-		Title:  title,
-		Advice: []string{fix.Shell(nil, "mv", from, "/root/"+f.Name+".saved") + "  # undo: move it back", "kubectl get pods -A -o wide --field-selector spec.nodeName=" + fix.Shell(nil, nodeName(s)) + "  # pods made meanwhile are to be deleted"},
+		Title: title,
+		Advice: []string{
+			fix.Shell(nil, "mv", from, "/root/"+f.Name+".saved") + "  # undo: move it back",
+			podsOf(s) + "  # pods made meanwhile are to be deleted",
+		},
 	}}
+}
+
+// podsOf is the command that lists the node's pods.
+func podsOf(s *facts.Snapshot) string {
+	return fix.Shell(nil, "kubectl", "get", "pods", "-A", "-o", "wide", "--field-selector", "spec.nodeName="+nodeName(s))
 }
 
 func brokenConf(s *facts.Snapshot, f facts.CNIFile, first bool) check.Finding {
@@ -117,7 +128,8 @@ func foreignConf(s *facts.Snapshot, f facts.CNIFile) []check.Finding {
 			continue
 		}
 		agent := other.agent(s).Name
-		out := confFinding(s, f, check.Critical, fmt.Sprintf("pods get the network of %s, whose agent does not run; %s runs, and %s comes later", f.Name, agent, later.Name),
+		out := confFinding(s, f, check.Critical,
+			fmt.Sprintf("pods get the network of %s, whose agent does not run; %s runs, and %s comes later", f.Name, agent, later.Name),
 			check.Evidence{Fact: "first file", Got: fmt.Sprintf("%s (%s)", f.Name, mainPlugin(f).Type), Want: later.Name},
 			check.Evidence{Fact: want.agents[0], Got: "not running"},
 			check.Evidence{Fact: agent, Got: "running"})
@@ -127,6 +139,11 @@ func foreignConf(s *facts.Snapshot, f facts.CNIFile) []check.Finding {
 	return nil
 }
 
+// editChain advises to put the plugins of a file in order.
+func editChain(s *facts.Snapshot, f facts.CNIFile, title string) []fix.Fix {
+	return []fix.Fix{{Title: title, Advice: []string{fix.Shell(nil, "vi", path.Join(s.CNI.Dir, f.Name)) + "  # the order of the list \"plugins\""}}}
+}
+
 // badChain judges the plugins of the running configuration.
 func badChain(s *facts.Snapshot, f facts.CNIFile) []check.Finding {
 	var out []check.Finding
@@ -134,11 +151,11 @@ func badChain(s *facts.Snapshot, f facts.CNIFile) []check.Finding {
 	case needsResult(first):
 		out = append(out, confFinding(s, f, check.Critical, fmt.Sprintf("%s comes before the plugin that makes the pod's link: every ADD fails", first),
 			check.Evidence{Fact: "first plugin of " + f.Name, Got: first, Want: "a plugin that makes a link"}))
-		out[0].Fixes = []fix.Fix{{Title: "put the plugin behind the one that makes the link", Advice: []string{"edit " + fix.Shell(nil, path.Join(s.CNI.Dir, f.Name)) + ": move it in the list \"plugins\""}}}
+		out[0].Fixes = editChain(s, f, "put the plugin behind the one that makes the link")
 	case first == "netmend" && len(f.Plugins) > 1:
 		out = append(out, confFinding(s, f, check.Warning, "netmend comes first in the chain, where there is nothing to check yet",
 			check.Evidence{Fact: "first plugin of " + f.Name, Got: first, Want: "a plugin that makes a link"}))
-		out[0].Fixes = []fix.Fix{{Title: "put netmend last", Advice: []string{"edit " + fix.Shell(nil, path.Join(s.CNI.Dir, f.Name)) + ": move it to the end of the list \"plugins\""}}}
+		out[0].Fixes = editChain(s, f, "put netmend last")
 	}
 	for _, p := range f.Plugins {
 		if p.Binary != nil && !*p.Binary {
@@ -147,7 +164,10 @@ func badChain(s *facts.Snapshot, f facts.CNIFile) []check.Finding {
 			if runs(s, "crio") {
 				missing.Severity, missing.Message = check.Warning, fmt.Sprintf("the program of plugin %s is missing: CRI-O skips the file and takes the next", p.Type)
 			}
-			missing.Fixes = []fix.Fix{{Title: "install the plugin", Advice: []string{"ls -l " + fix.Shell(nil, s.CNI.BinDir) + "  # the reference plugins are on the releases page of containernetworking/plugins"}}}
+			missing.Fixes = []fix.Fix{{
+				Title:  "install the plugin",
+				Advice: []string{fix.Shell(nil, "ls", "-l", s.CNI.BinDir) + "  # the reference plugins are releases of containernetworking/plugins"},
+			}}
 			out = append(out, missing)
 		}
 	}

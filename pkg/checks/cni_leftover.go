@@ -17,28 +17,31 @@ var CNILeftover = &check.Check{
 	Title: "A pod network that no longer runs has left devices or rules",
 	Since: "v0.1.0",
 	Doc: markdown(`
-~kubeadm reset~ and the removal of a DaemonSet leave a network's devices, routes, firewall chains and files in place (the reset says so itself). On a
-machine that is used again with another network they steal packets: a route to a device that nobody serves, a masquerading rule that hides the client.
+~kubeadm reset~ and the removal of a DaemonSet leave a network's devices, routes, firewall chains and files in place (the reset says so itself).
+On a machine that is used again with another network they steal packets: a route to a device that nobody serves, a masquerading rule that hides
+the client.
 
 **How it is seen.** Pods reach some nodes and not others, though everything of the running network is right; network policies see wrong sources;
-~ip link~ shows ~cali*~ or ~vxlan.calico~ on a flannel node, or the reverse. Two networks that use the same UDP port keep each other from starting.
+~ip link~ shows ~cali*~ or ~vxlan.calico~ on a flannel node, or the reverse. Two networks that use the same UDP port keep each other from
+starting.
 
-**Whose is it?** Devices and chains are told by names that only antrea, calico, cilium, flannel, kube-router or weave use. A network is **in use** where its agent
-runs on the node or the CNI configuration that the runtime reads first names its plugin or its bridge. Only what belongs to a network that is not in use
-is reported, and only where another one is known to be: so not on a node without CNI configuration, not with Multus and its like, and not in the
-first ten minutes of a kubelet, when agents may still be starting. A second configuration file does not count as use. ~cni0~ counts as left when no link is attached to it and
-the running configuration has another plugin. ~tunl0~ exists in every namespace once the module ipip is loaded; it counts, with an address or
-routes, only beside other traces of Calico.
+**Whose is it?** Devices and chains are told by names that only antrea, calico, cilium, flannel, kube-router or weave use. A network is **in
+use** where its agent runs on the node or the CNI configuration that the runtime reads first names its plugin or its bridge. Only what belongs
+to a network that is not in use is reported, and only where another one is known to be: so not on a node without CNI configuration, not with
+Multus and its like, and not in the first ten minutes of a kubelet, when agents may still be starting. A second configuration file does not
+count as use. ~cni0~ counts as left when no link is attached to it and the running configuration has another plugin. ~tunl0~ exists in every
+namespace once the module ipip is loaded; it counts, with an address or routes, only beside other traces of Calico.
 
-It is critical where a route over such a device is the one that the kernel would take to the cluster's pods, or where its masquerading rules, reached
-from POSTROUTING, name them. Devices and chains that packets can reach are a warning; chains that nothing jumps to are only worth knowing.
+It is critical where a route over such a device is the one that the kernel would take to the cluster's pods, or where its masquerading rules,
+reached from POSTROUTING, name them. Devices and chains that packets can reach are a warning; chains that nothing jumps to are only worth
+knowing.
 
-**Fix.** For a person: drain the node, move the old configuration file away, reboot, uncordon. A reboot removes everything in the kernel at once and in
-the right order. Without one, delete the devices and the chains with the commands printed; links of pods that still run are not among them,
-such pods are to be deleted. There is no undo but installing the network again.
+**Fix.** For a person: drain the node, move the old configuration file away, reboot, uncordon. A reboot removes everything in the kernel at once
+and in the right order. Without one, delete the devices and the chains with the commands printed; links of pods that still run are not among
+them, such pods are to be deleted. There is no undo but installing the network again.
 
-**When it is no fault.** While networks are exchanged node by node both agents run, and neither is reported. ~docker0~ is never judged, nor is anything of kube-proxy (proxy-mode-leftover), nor
-ipsets and files below ~/var/lib~, which do no harm by themselves.
+**When it is no fault.** While networks are exchanged node by node both agents run, and neither is reported. ~docker0~ is never judged, nor is
+anything of kube-proxy (proxy-mode-leftover), nor ipsets and files below ~/var/lib~, which do no harm by themselves.
 `),
 	Needs:         []facts.Kind{facts.KindAgents, facts.KindCNIConfig, facts.KindLinks},
 	Wants:         []facts.Kind{facts.KindRoutes, facts.KindAddresses, facts.KindNFTables, facts.KindLegacy, facts.KindPods},
@@ -101,8 +104,12 @@ func emptyBridge(s *facts.Snapshot) networkLeftover {
 	left := networkLeftover{network: network{name: "the bridge plugin"}}
 	l := s.Host.LinkNamed("cni0")
 	f := running(s.CNI)
-	if l == nil || l.Kind != "bridge" || slices.ContainsFunc(f.Plugins, func(p facts.CNIPlugin) bool { return p.Bridge == l.Name || p.Type == "flannel" || p.Type == "bridge" }) ||
-		slices.ContainsFunc(s.Host.Links, func(port facts.Link) bool { return port.Master == l.Index }) {
+	if l == nil || l.Kind != "bridge" {
+		return left
+	}
+	used := func(p facts.CNIPlugin) bool { return p.Bridge == l.Name || p.Type == "flannel" || p.Type == "bridge" }
+	port := func(port facts.Link) bool { return port.Master == l.Index }
+	if slices.ContainsFunc(f.Plugins, used) || slices.ContainsFunc(s.Host.Links, port) {
 		return left
 	}
 	left.links = []*facts.Link{l}

@@ -55,7 +55,7 @@ func networks() []network {
 		},
 		{
 			name: "cilium", types: []string{"cilium-cni"}, agents: []string{"cilium-agent"},
-			links:  []string{"cilium_host", "cilium_net", "cilium_vxlan", "cilium_geneve", "cilium_wg0", "lxc_health", "lxc[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*"},
+			links:  []string{"cilium_*", "lxc_health", "lxc[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]*"},
 			chains: []string{"CILIUM_", "OLD_CILIUM_"},
 		},
 		{

@@ -20,22 +20,25 @@ var ConntrackFull = &check.Check{
 	Title: "The connection-tracking table is full or nearly so",
 	Since: "v0.1.0",
 	Doc: markdown(`
-kube-proxy, masquerading and network policies need an entry of connection tracking for each flow. When the table holds ~nf_conntrack_max~ entries, the
-kernel tries to throw out one that saw no answer yet (~early_drop~); if it finds none in a few buckets, it drops the new packet (~drop~).
+kube-proxy, masquerading and network policies need an entry of connection tracking for each flow. When the table holds ~nf_conntrack_max~
+entries, the kernel tries to throw out one that saw no answer yet (~early_drop~); if it finds none in a few buckets, it drops the new packet
+(~drop~).
 
-**How it is seen.** New connections of every pod on the node time out at random, old ones go on; the kernel logs ~nf_conntrack: table full, dropping
-packet~. DNS, with a new flow for each question, suffers first. Typical causes are a load test, a scan, many short UDP flows, or a limit that
-a small machine got at boot.
+**How it is seen.** New connections of every pod on the node time out at random, old ones go on; the kernel logs ~nf_conntrack: table full,
+dropping packet~. DNS, with a new flow for each question, suffers first. Typical causes are a load test, a scan, many short UDP flows, or a
+limit that a small machine got at boot.
 
-**Why.** ~__nf_conntrack_alloc~ in net/netfilter/nf_conntrack_core.c. Entries are counted per network namespace; the limit is one for all of them and
-can be written in the initial namespace only. A ~drop~ with room in the table has other reasons, such as two packets that confirm the
-same flow at once (conntrack-insert-failed), so it counts here only from three quarters of the limit on. ~early_drop~ happens at the limit alone.
+**Why.** ~__nf_conntrack_alloc~ in net/netfilter/nf_conntrack_core.c. Entries are counted per network namespace; the limit is one for all of
+them and can be written in the initial namespace only. A ~drop~ with room in the table has other reasons, such as two packets that confirm the
+same flow at once (conntrack-insert-failed), so it counts here only from three quarters of the limit on. ~early_drop~ happens at the limit
+alone.
 
 It is critical from 90 % of the limit on, or where packets were dropped; a warning from 75 % on, or where entries had to go early.
 
 **Fix.** Double the limit, at most to one entry per 64 KiB of memory, and never lower it. The number of hash buckets follows where it would fall
-below a quarter of the limit. Undo writes the old values; entries above the old limit stay until they expire. Both are gone when kube-proxy starts:
-it writes ~max(conntrack.min, conntrack.maxPerCore x cores)~, so set these in KubeProxyConfiguration, or ~maxPerCore: 0~ to leave the limit alone.
+below a quarter of the limit. Undo writes the old values; entries above the old limit stay until they expire. Both are gone when kube-proxy
+starts: it writes ~max(conntrack.min, conntrack.maxPerCore x cores)~, so set these in KubeProxyConfiguration, or ~maxPerCore: 0~ to leave the
+limit alone.
 
 **Cost.** About 0.3 KiB of kernel memory for each entry in use, and 8 bytes for each bucket. Changing the buckets rehashes the table.
 

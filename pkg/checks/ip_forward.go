@@ -22,8 +22,8 @@ var IPForward = &check.Check{
 	Title: "The node or a link of its pod network does not forward packets",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A node is the router of its pods. With ~net.ipv4.ip_forward = 0~ the kernel takes packets that are for the node itself and drops all others:
-no pod reaches another node, a Service or the internet. Pods on one bridge still reach each other, which hides the fault.
+A node is the router of its pods. With ~net.ipv4.ip_forward = 0~ the kernel takes packets that are for the node itself and drops all others: no
+pod reaches another node, a Service or the internet. Pods on one bridge still reach each other, which hides the fault.
 
 **How it is seen.** ~ping~ from a pod to the node's own address works, to anything else it does not; nothing is logged; ~ForwDatagrams~ in
 ~/proc/net/snmp~ stands still. Usual causes are a hardening script, a ~sysctl.d~ file applied again after the CNI plugin or kube-proxy had set
@@ -32,17 +32,18 @@ the value, and ~systemd-networkd~ with ~IPForward=no~. kubeadm refuses to join a
 **Why.** IPv4 asks the link on which a packet **comes in** (~IN_DEV_FORWARD~ in ip_route_input_slow, net/ipv4/route.c); the link it would leave
 by does not matter. So with ~ip_forward = 1~ a single ~net.ipv4.conf.cni0.forwarding = 0~ still cuts off all pods behind cni0, and 0 on the
 uplink loses every answer from outside; on a port of a bridge it has no effect. Tried on Linux 6.18: writing 1 over 1 repairs no link, writing 1
-over 0 sets every link (inet_forward_change, net/ipv4/devinet.c). IPv6 asks ~conf.all.forwarding~ alone (ip6_forward,
-net/ipv6/ip6_output.c), or since 6.17 ~force_forwarding~ of the incoming link.
+over 0 sets every link (inet_forward_change, net/ipv4/devinet.c). IPv6 asks ~conf.all.forwarding~ alone (ip6_forward, net/ipv6/ip6_output.c), or
+since 6.17 ~force_forwarding~ of the incoming link.
 
-**Fix.** Write 1 to ~ip_forward~, or to ~forwarding~ of the one link. Undo writes 0. Forwarding of the node switches LRO off on all links and sets
-~conf.all.accept_redirects~ to 0; after the undo that is 1 again, the default of a host, whatever it was before.
+**Fix.** Write 1 to ~ip_forward~, or to ~forwarding~ of the one link. Undo writes 0. Forwarding of the node switches LRO off on all links and
+sets ~conf.all.accept_redirects~ to 0; after the undo that is 1 again, the default of a host, whatever it was before.
 
 **Cost.** The node becomes a router: what its firewall says about FORWARD now counts. IPv6 is never changed unasked: with forwarding on, the
 kernel ignores router advertisements unless ~accept_ra~ is 2, and would lose the default route it learned from one, so the fix sets that first.
 
-**When it is no fault.** A host without kubelet and without a pod network is not judged, nor is IPv4 where pods are known to have only IPv6. ~ip_forward = 0~ is fine where every incoming link has
-~forwarding = 1~ of its own. Cilium forwards in BPF programs: its links are not judged, and the node's value is a warning.
+**When it is no fault.** A host without kubelet and without a pod network is not judged, nor is IPv4 where pods are known to have only IPv6.
+~ip_forward = 0~ is fine where every incoming link has ~forwarding = 1~ of its own. Cilium forwards in BPF programs: its links are not judged,
+and the node's value is a warning.
 `),
 	Needs:         []facts.Kind{facts.KindSysctls},
 	Wants:         []facts.Kind{facts.KindLinks, facts.KindPods, facts.KindCNIConfig, facts.KindAddresses, facts.KindRoutes, facts.KindSysctlFiles},

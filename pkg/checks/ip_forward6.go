@@ -38,7 +38,8 @@ func forward6(s *facts.Snapshot) []check.Finding {
 			return []check.Finding{f}
 		}
 		if v == "1" { // 0: a program such as systemd-networkd listens to advertisements itself
-			f.Evidence = append(f.Evidence, check.Evidence{Fact: "net.ipv6.conf." + ra.Name + ".accept_ra", Got: v, Want: "2: its default route is from an advertisement"})
+			f.Evidence = append(f.Evidence,
+				check.Evidence{Fact: "net.ipv6.conf." + ra.Name + ".accept_ra", Got: v, Want: "2: its default route is from an advertisement"})
 			x.Changes = append(x.Changes, fix.Change{Knob: fix.Sysctl(key), On: s.Host.Ref(ra), From: v, To: "2"})
 		}
 	}

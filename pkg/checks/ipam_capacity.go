@@ -19,26 +19,26 @@ var IPAMCapacity = &check.Check{
 	Title: "The node runs out of pod addresses",
 	Since: "v0.1.0",
 	Doc: markdown(`
-host-local keeps a file for each address it has given away, named by the address, in ~/var/lib/cni/networks/NETWORK~. When a file exists for every address of the
-node's range, no pod starts any more.
+host-local keeps a file for each address it has given away, named by the address, in ~/var/lib/cni/networks/NETWORK~. When a file exists for
+every address of the node's range, no pod starts any more.
 
-**How it is seen.** New pods on the node hang in ~ContainerCreating~ with ~failed to allocate for range 0: no IP addresses available in range set~, while the
-node has fewer pods than its subnet has addresses. That is typical for addresses that **leaked**: a crash of the runtime, a full disk or a
-reboot in the middle of things left the file and took the pod.
+**How it is seen.** New pods on the node hang in ~ContainerCreating~ with ~failed to allocate for range 0: no IP addresses available in range
+set~, while the node has fewer pods than its subnet has addresses. That is typical for addresses that **leaked**: a crash of the runtime, a full
+disk or a reboot in the middle of things left the file and took the pod.
 
-**Why.** Store.Reserve of the plugin (plugins/ipam/host-local/backend/disk/backend.go) takes an address only when it can create the file; nothing but DEL, or GC
-since CNI 1.1, removes it. The file says whose it is: the container's id and its interface. The network, the gateway and the broadcast address
-are not given away, so a ~/24~ holds 253 pods.
+**Why.** Store.Reserve of the plugin (plugins/ipam/host-local/backend/disk/backend.go) takes an address only when it can create the file;
+nothing but DEL, or GC since CNI 1.1, removes it. The file says whose it is: the container's id and its interface. The network, the gateway and
+the broadcast address are not given away, so a ~/24~ holds 253 pods.
 
 It is a warning from 85 % on and critical at 100 %. Only IPv4 is counted, since no node fills an IPv6 range, and only directories that the CNI
 configuration uses. One address reserved in two networks is the business of duplicate-ip-local.
 
-**Fix.** netmend offers to release **one** leaked address, the oldest, under host-local's own lock, and only when it has seen the addresses of all pods: none has it, no other
-address of the same container is in use, no link, route or neighbour of the node has it, and the file is older than ten minutes. Undo writes the
-file again. Otherwise compare by hand with what the runtime knows, sandboxes that are not ready included.
+**Fix.** netmend offers to release **one** leaked address, the oldest, under host-local's own lock, and only when it has seen the addresses of
+all pods: none has it, no other address of the same container is in use, no link, route or neighbour of the node has it, and the file is older
+than ten minutes. Undo writes the file again. Otherwise compare by hand with what the runtime knows, sandboxes that are not ready included.
 
-**Cost.** If a pod had the address after all, a second pod would get it, and both would lose packets (duplicate-ip-local). gVisor takes the address
-off the link that the node sees; where a pod's link has no address, netmend releases nothing.
+**Cost.** If a pod had the address after all, a second pod would get it, and both would lose packets (duplicate-ip-local). gVisor takes the
+address off the link that the node sees; where a pod's link has no address, netmend releases nothing.
 
 **When it is no fault.** A node that really runs that many pods needs a larger subnet (~--node-cidr-mask-size~ of the controller manager, for
 new nodes) or a lower ~maxPods~. Calico and Cilium have address management of their own, which is not judged.

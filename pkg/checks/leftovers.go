@@ -180,9 +180,13 @@ func program(t *facts.Table) string {
 
 func (left networkLeftover) reboot(s *facts.Snapshot) fix.Fix {
 	node := fix.Shell(nil, nodeName(s))
-	x := fix.Fix{Title: "drain the node and reboot it", Cost: "its pods move to other nodes", Advice: []string{"kubectl drain " + node + " --ignore-daemonsets --delete-emptydir-data"}}
+	x := fix.Fix{
+		Title: "drain the node and reboot it", Cost: "its pods move to other nodes",
+		Advice: []string{"kubectl drain " + node + " --ignore-daemonsets --delete-emptydir-data"},
+	}
+	mine := func(p facts.CNIPlugin) bool { return slices.Contains(left.types, p.Type) }
 	for _, f := range s.CNI.Files {
-		if f.Name != running(s.CNI).Name && slices.ContainsFunc(f.Plugins, func(p facts.CNIPlugin) bool { return slices.Contains(left.types, p.Type) }) {
+		if f.Name != running(s.CNI).Name && slices.ContainsFunc(f.Plugins, mine) {
 			x.Advice = append(x.Advice, fix.Shell(nil, "mv", path.Join(s.CNI.Dir, f.Name), "/root/"+f.Name+".saved"))
 		}
 	}
@@ -202,14 +206,15 @@ func (left networkLeftover) remove(s *facts.Snapshot) fix.Fix {
 	}
 	for _, name := range []string{"iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft"} {
 		if left.filters[name] {
-			x.Advice = append(x.Advice, pipeline(s, fmt.Sprintf("%s-save | grep -vE %s | %s-restore", name, fix.Shell(nil, strings.Join(left.network.chains, "|")), name)))
+			pattern := fix.Shell(nil, strings.Join(left.network.chains, "|"))
+			x.Advice = append(x.Advice, pipeline(s, fmt.Sprintf("%s-save | grep -vE %s | %s-restore", name, pattern, name)))
 		}
 	}
 	for _, t := range left.tables {
 		x.Advice = append(x.Advice, fix.Shell(&s.Host, append([]string{"nft", "delete", "table"}, strings.Fields(t)...)...))
 	}
 	if len(x.Advice) == 0 {
-		x.Advice = []string{"kubectl get pods -A -o wide --field-selector spec.nodeName=" + fix.Shell(nil, nodeName(s)) + "  # delete those that the old network has made"}
+		x.Advice = []string{podsOf(s) + "  # delete those that the old network has made"}
 	}
 	return x
 }

@@ -21,24 +21,26 @@ var NeighOverflow = &check.Check{
 	Title: "The ARP or NDP table is full or nearly so",
 	Since: "v0.1.0",
 	Doc: markdown(`
-Before the kernel can send to a neighbour it needs an entry in the ARP (IPv4) or NDP (IPv6) table. When the table holds ~gc_thresh3~ entries and none can be
-thrown out, it makes no new one and drops the packet.
+Before the kernel can send to a neighbour it needs an entry in the ARP (IPv4) or NDP (IPv6) table. When the table holds ~gc_thresh3~ entries and
+none can be thrown out, it makes no new one and drops the packet.
 
-**How it is seen.** Some destinations in the same network time out, others work, and which ones changes; ~ping~ says ~No buffer space available~;
-the kernel logs ~neighbour: arp_cache: neighbor table overflow!~. It comes with many pods on a node, or with many nodes in one flat network.
+**How it is seen.** Some destinations in the same network time out, others work, and which ones changes; ~ping~ says ~No buffer space
+available~; the kernel logs ~neighbour: arp_cache: neighbor table overflow!~. It comes with many pods on a node, or with many nodes in one flat
+network.
 
-**Why.** There is **one** table for all network namespaces of the node: the entries of all pods count together against a limit, 1024 by default, that
-is visible in the initial namespace alone (~neigh_alloc~, net/core/neighbour.c; tried on Linux 6.18). From ~gc_thresh2~ on, entries not used for five
-seconds are thrown out; in an overflow there were not enough of those (~table_fulls~ in ~/proc/net/stat/arp_cache~).
+**Why.** There is **one** table for all network namespaces of the node: the entries of all pods count together against a limit, 1024 by default,
+that is visible in the initial namespace alone (~neigh_alloc~, net/core/neighbour.c; tried on Linux 6.18). From ~gc_thresh2~ on, entries not
+used for five seconds are thrown out; in an overflow there were not enough of those (~table_fulls~ in ~/proc/net/stat/arp_cache~).
 
-Permanent entries, such as the one that flannel makes for each other node, do not count against the limit since Linux 5.0 (commit 58956317c8de), though
-the table's ~entries~ holds them. They are subtracted, so a cluster of a thousand nodes is not a fault. For that the node's neighbours must have been read; otherwise only
-an overflow itself counts.
+Permanent entries, such as the one that flannel makes for each other node, do not count against the limit since Linux 5.0 (commit 58956317c8de),
+though the table's ~entries~ holds them. They are subtracted, so a cluster of a thousand nodes is not a fault. For that the node's neighbours
+must have been read; otherwise only an overflow itself counts.
 
-It is critical from 90 % of the limit on, or where the table overflowed while it was more than half full; an overflow that has passed is a warning.
+It is critical from 90 % of the limit on, or where the table overflowed while it was more than half full; an overflow that has passed is a
+warning.
 
-**Fix.** Raise ~gc_thresh3~ to the next of 4096, 8192 and 16384, and ~gc_thresh2~ to half of it. Undo writes the old values. Beyond 16384 the network
-itself is too flat: split it, or route to pods instead of bridging them.
+**Fix.** Raise ~gc_thresh3~ to the next of 4096, 8192 and 16384, and ~gc_thresh2~ to half of it. Undo writes the old values. Beyond 16384 the
+network itself is too flat: split it, or route to pods instead of bridging them.
 
 **Cost.** Less than 1 KiB of kernel memory for each entry in use.
 

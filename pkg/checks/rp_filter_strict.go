@@ -19,27 +19,31 @@ var RPFilterStrict = &check.Check{
 With ~rp_filter = 1~ the kernel drops an IPv4 packet unless the route back to its source leaves by the link on which it came in. On a node with
 two uplinks that is often not so: a tunnel's packets come in on the one that has the tunnel's address and would be answered by the other.
 
-**How it is seen.** Pods reach pods on some nodes and not on others, or everything but answers from one network; captures show the packets arriving on the NIC and never
-on ~flannel.1~ or ~cni0~. ~TcpExt: IPReversePathFilter~ in ~/proc/net/netstat~ rises, and with ~log_martians = 1~ the kernel logs ~martian source~.
+**How it is seen.** Pods reach pods on some nodes and not on others, or everything but answers from one network; captures show the packets
+arriving on the NIC and never on ~flannel.1~ or ~cni0~. ~TcpExt: IPReversePathFilter~ in ~/proc/net/netstat~ rises, and with ~log_martians = 1~
+the kernel logs ~martian source~.
 
 **Why.** ~fib_validate_source~, net/ipv4/fib_frontend.c. What counts is the higher of ~conf.all.rp_filter~ and the link's own value; 0 is off, 1
-strict, 2 loose (some route back is enough), so a link's 2 overrules a 1 of ~all~ (Documentation/networking/ip-sysctl.rst). Policy rules are part of the look-up, also
-those for the address that the packet was sent to. On a link **without** an IPv4 address loose drops such packets as well; tried on Linux 6.18.
+strict, 2 loose (some route back is enough), so a link's 2 overrules a 1 of ~all~ (Documentation/networking/ip-sysctl.rst). Policy rules are
+part of the look-up, also those for the address that the packet was sent to. On a link **without** an IPv4 address loose drops such packets as
+well; tried on Linux 6.18.
 
 Strict alone is no fault: it is the default of several distributions, and on a healthy node with flannel every route back leaves by the link the
 packets came in on. So the routes are followed:
 
 - A tunnel's peer is answered by another link than the one that has the tunnel's local address: a warning; critical while the counter rises.
-- A second uplink with a default route of its own that no rule prefers: worth knowing; a warning while the counter rises by one a second or more.
-- The counter rises that fast while only tunnels and bridges of the CNI are strict: a warning on these. Elsewhere the drops may be just what the filter is for.
+- A second uplink with a default route of its own that no rule prefers: worth knowing; a warning while the counter rises by one a second or
+  more.
+- The counter rises that fast while only tunnels and bridges of the CNI are strict: a warning on these. Elsewhere the drops may be just what the
+  filter is for.
 
-**Fix.** Write 2 to the link's own value; undo writes the old one. systemd from 245 on applies ~net.ipv4.conf.*.rp_filter~ of its files to each new link,
-so a lasting setting must name the link.
+**Fix.** Write 2 to the link's own value; undo writes the old one. systemd from 245 on applies ~net.ipv4.conf.*.rp_filter~ of its files to each
+new link, so a lasting setting must name the link.
 
 **Cost.** Packets with a false source address are no longer dropped on that link, unless no route leads to that source at all.
 
-**When it is no fault.** Calico sets 1 on its ~cali*~ links to stop pods from lying about their address, and Cilium sets its links itself: neither
-is judged. Rules with marks decide differently where ~src_valid_mark~ is 1; then nothing is followed.
+**When it is no fault.** Calico sets 1 on its ~cali*~ links to stop pods from lying about their address, and Cilium sets its links itself:
+neither is judged. Rules with marks decide differently where ~src_valid_mark~ is 1; then nothing is followed.
 `),
 	Needs:    []facts.Kind{facts.KindLinks, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindSysctls},
 	Wants:    []facts.Kind{facts.KindFDB, facts.KindCounters, facts.KindSysctlFiles},
