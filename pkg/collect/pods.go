@@ -164,7 +164,9 @@ func sameLinks(a, b []facts.Link) bool {
 }
 
 // gone says whether a namespace could not be opened because it, or the process that led to it, has ended.
-func gone(err error) bool { return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) }
+func gone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) || errors.Is(err, host.ErrNoNamespace)
+}
 
 // parallel calls fn for each number below n from a few goroutines: the time goes into system calls, which do not wait for each other.
 func parallel(n int, fn func(int)) {

@@ -125,7 +125,7 @@ func (c *nlConn) exchange(typ, flags uint16, body []byte, fn func(nlMsg) error) 
 	if err := unix.Sendto(c.fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return fmt.Errorf("netlink send: %w", err)
 	}
-	a := answer{seq: c.seq, pid: c.pid, list: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP, ack: flags&unix.NLM_F_ACK != 0, fn: fn}
+	a := nlAnswer{seq: c.seq, pid: c.pid, list: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP, ack: flags&unix.NLM_F_ACK != 0, fn: fn}
 	for !a.done {
 		n, _, recvFlags, from, err := unix.Recvmsg(c.fd, c.buf, nil, 0)
 		switch {
@@ -144,8 +144,8 @@ func (c *nlConn) exchange(typ, flags uint16, body []byte, fn func(nlMsg) error) 
 	return a.result()
 }
 
-// answer gathers the datagrams that answer one request.
-type answer struct {
+// nlAnswer gathers the datagrams that answer one request.
+type nlAnswer struct {
 	seq, pid  uint32
 	list, ack bool
 	fn        func(nlMsg) error
@@ -156,7 +156,7 @@ type answer struct {
 	refused     error // what fn said
 }
 
-func (a *answer) result() error {
+func (a *nlAnswer) result() error {
 	switch {
 	case a.failed != nil:
 		return a.failed
@@ -169,7 +169,7 @@ func (a *answer) result() error {
 }
 
 // take reads one datagram.
-func (a *answer) take(b []byte) {
+func (a *nlAnswer) take(b []byte) {
 	for len(b) > 0 && !a.done {
 		size := 0
 		if len(b) >= unix.NLMSG_HDRLEN {
@@ -188,7 +188,7 @@ func (a *answer) take(b []byte) {
 	}
 }
 
-func (a *answer) message(m nlMsg) {
+func (a *nlAnswer) message(m nlMsg) {
 	if m.Flags&unix.NLM_F_DUMP_INTR != 0 {
 		a.interrupted = true
 	}

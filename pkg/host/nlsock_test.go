@@ -113,7 +113,7 @@ func TestAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
-			a := answer{seq: testSeq, pid: testPid, list: tt.list, ack: tt.ack, fn: func(m nlMsg) error {
+			a := nlAnswer{seq: testSeq, pid: testPid, list: tt.list, ack: tt.ack, fn: func(m nlMsg) error {
 				got = append(got, string(m.Body))
 				return tt.refuse
 			}}
@@ -232,7 +232,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		total := 0
-		a := answer{seq: testSeq, pid: testPid, list: true, fn: func(m nlMsg) error { total += len(m.Body); return nil }}
+		a := nlAnswer{seq: testSeq, pid: testPid, list: true, fn: func(m nlMsg) error { total += len(m.Body); return nil }}
 		a.take(b)
 		if total > len(b) {
 			t.Errorf("%d bytes of messages in %d", total, len(b))

@@ -28,8 +28,12 @@ type NS struct {
 // IsNode says whether this is the node's own namespace, as opposed to a pod's.
 func (n *NS) IsNode() bool { return n.node }
 
+// ErrNoNamespace says that a path leads to something else than a network namespace: a file on which a namespace was mounted until it was deleted, or
+// is not mounted yet.
+var ErrNoNamespace = errors.New("not a network namespace")
+
 func (h *Host) openNS(path string) (*NS, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would make it wait
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
 	}
@@ -39,11 +43,11 @@ func (h *Host) openNS(path string) (*NS, error) {
 	}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
-		return nil, errors.Join(fmt.Errorf("open network namespace: %s is not a namespace", path), f.Close())
+		return nil, errors.Join(fmt.Errorf("open network namespace: %s is %w", path, ErrNoNamespace), f.Close())
 	}
 	// NS_GET_NSTYPE (ioctl_ns(2)) tells a network namespace from the other kinds, into which setns would also go.
 	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
-		return nil, errors.Join(fmt.Errorf("open network namespace: %s is a namespace of another kind", path), f.Close())
+		return nil, errors.Join(fmt.Errorf("open network namespace: %s is %w but one of another kind", path, ErrNoNamespace), f.Close())
 	}
 	return &NS{Path: path, Inode: st.Ino, root: h.root, host: h, file: f}, nil
 }
