@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-type object map[string]any
+type object = map[string]any
 
 // do asks the API server. The body is encoded as JSON unless it is nil.
 func (c *Cluster) do(method, path string, body any) ([]byte, error) {

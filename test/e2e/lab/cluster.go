@@ -11,7 +11,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -59,16 +61,16 @@ func NewCluster(t TB) *Cluster {
 		t.Fatalf("%v", err)
 	}
 	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
-	log := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
+	server := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
 		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR,
 		"--token-auth-file="+tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
 	WaitFor(t, 90*time.Second, "the API server", func() (bool, string) {
 		body, err := c.do(http.MethodGet, "/readyz", nil)
 		if err != nil {
-			return false, err.Error() + tail(log)
+			return false, err.Error() + tail(server.Log)
 		}
-		return string(body) == "ok", string(body) + tail(log)
+		return string(body) == "ok", string(body) + tail(server.Log)
 	})
 	c.createDNS()
 	return c
@@ -100,26 +102,57 @@ func (c *Cluster) Join(role string) *Node {
 	return n
 }
 
-// Proxy runs the real kube-proxy on a node until the test ends, and waits until it has written its rules. The mode is iptables, nftables or ipvs.
-func (c *Cluster) Proxy(n *Node, mode string) {
+// Proxy runs the real kube-proxy on a node until the test ends, and waits until it has written its rules. The mode is iptables, iptables-legacy, nftables
+// or ipvs.
+func (c *Cluster) Proxy(n *Node, mode string) *Process {
 	c.t.Helper()
 	dir := c.t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
-	if err := os.WriteFile(config, []byte(c.ProxyConfig(dir, n.Name, mode, controlPlane)), 0o600); err != nil {
+	own, backend, _ := strings.Cut(mode, "-")
+	if err := os.WriteFile(config, []byte(c.ProxyConfig(dir, n.Name, own, controlPlane)), 0o600); err != nil {
 		c.t.Fatalf("%v", err)
 	}
-	log := n.Start(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
+	cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
+	if backend != "" {
+		cmd.Env = append(os.Environ(), "PATH="+backendPath(c.t, dir, backend)+":"+os.Getenv("PATH"))
+	}
+	p := n.start(cmd, "kube-proxy")
 	WaitFor(c.t, 60*time.Second, "kube-proxy", func() (bool, string) {
 		_, err := n.Try(proxyServes[mode])
-		return err == nil, fmt.Sprint(err) + tail(log)
+		return err == nil, fmt.Sprint(err) + tail(p.Log)
 	})
+	return p
+}
+
+// Cleanup runs kube-proxy --cleanup on a node, with one backend of iptables.
+func (c *Cluster) Cleanup(n *Node, backend string) {
+	c.t.Helper()
+	n.Sh("PATH=" + backendPath(c.t, c.t.TempDir(), backend) + ":$PATH " + filepath.Join(c.bin, "kube-proxy") + " --cleanup 2>&1")
+}
+
+// backendPath makes a directory in which iptables is that of one backend.
+func backendPath(t TB, dir, backend string) string {
+	t.Helper()
+	for _, program := range []string{"iptables", "ip6tables"} {
+		for _, kind := range []string{"", "-save", "-restore"} {
+			real, err := exec.LookPath(program + "-" + backend + kind)
+			if err == nil {
+				err = os.Symlink(real, filepath.Join(dir, program+kind))
+			}
+			if err != nil {
+				t.Fatalf("%v", err)
+			}
+		}
+	}
+	return dir
 }
 
 // proxyServes are the commands that succeed when kube-proxy has written its rules, for the DNS Service in the name of all.
 var proxyServes = map[string]string{
-	"iptables": "iptables-nft -t nat -S KUBE-SVC-TCOU7JCQXEZGVUNU",
-	"nftables": "nft get element ip kube-proxy service-ips '{ " + DNSAddress + " . udp . 53 }'",
-	"ipvs":     "ipvsadm -Ln -u " + DNSAddress + ":53",
+	"iptables":        "iptables-nft -t nat -S KUBE-SVC-TCOU7JCQXEZGVUNU",
+	"iptables-legacy": "iptables-legacy -t nat -S KUBE-SVC-TCOU7JCQXEZGVUNU",
+	"nftables":        "nft get element ip kube-proxy service-ips '{ " + DNSAddress + " . udp . 53 }'",
+	"ipvs":            "ipvsadm -Ln -u " + DNSAddress + ":53",
 }
 
 // ProxyConfig is kube-proxy's configuration; its kubeconfig is written to the directory. The server is the API server's address as the node sees it.

@@ -2,7 +2,6 @@ package lab
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -20,13 +19,14 @@ func (n *Node) Mend(r *Report) {
 	}
 }
 
-// Type runs commands as a person would type them on the node: where it has a file of its own below /etc/cni, /var/lib or /proc/sys, they see it.
+// Type runs commands as a person would type them on the node: in its namespace, and where it has files of its own below /etc/cni, /root, /var/lib or
+// /proc/sys, they see these.
 func (n *Node) Type(commands ...string) {
 	n.t.Helper()
 	for _, c := range commands {
 		n.t.Logf("typed: %s", c)
-		cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-euc", asOnNode+c)
-		cmd.Env = append(os.Environ(), "NODE="+n.Root)
+		cmd := n.Command("sh", "-euc", asOnNode+c) // in a mount namespace of its own, as ip netns exec makes it
+		cmd.Env = append(os.Environ(), "NODE="+n.Root, "COMMAND="+c)
 		if _, err := runShell(cmd, c); err != nil {
 			n.t.Fatalf("%v", err)
 		}
@@ -36,12 +36,13 @@ func (n *Node) Type(commands ...string) {
 // asOnNode puts the node's files over this machine's, for one shell only. /etc/cni may not exist here, and its parent must stay as it is.
 const asOnNode = `
 mount --bind "$NODE/var/lib" /var/lib
+mount --bind "$NODE/root" /root
 [ -L "$NODE/proc" ] || mount --bind "$NODE/proc/sys" /proc/sys
-if [ -d "$NODE/etc/cni" ]; then
+case "$COMMAND" in */etc/cni*)
 	mkdir -p "$NODE/etc.all" && cp -a /etc/. "$NODE/etc.all" && mkdir -p "$NODE/etc.all/cni"
 	mount --bind "$NODE/etc.all" /etc
-	mount --bind "$NODE/etc/cni" /etc/cni
-fi
+	mount --bind "$NODE/etc/cni" /etc/cni ;;
+esac
 `
 
 // Own gives the node a /proc of its own that holds these files only. Names are below /proc.

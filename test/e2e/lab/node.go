@@ -16,7 +16,7 @@ type Node struct {
 func NewNode(t TB, role string) *Node {
 	t.Helper()
 	n := &Node{NS: NewNS(t, role), Root: t.TempDir()}
-	for _, dir := range []string{"etc", "run/netns", "var/lib", "opt/cni/bin"} {
+	for _, dir := range []string{"etc", "root", "run/netns", "var/lib", "opt/cni/bin"} {
 		if err := os.MkdirAll(filepath.Join(n.Root, dir), 0o755); err != nil {
 			t.Fatalf("%v", err)
 		}

@@ -78,15 +78,33 @@ func (n *NS) Command(name string, args ...string) *exec.Cmd {
 	return exec.Command("ip", append([]string{"netns", "exec", n.Name, name}, args...)...)
 }
 
-// Start runs a program in the namespace until the test ends or this process dies, its output in a file whose path is returned.
-func (n *NS) Start(name string, args ...string) (log string) {
+// Process is a program that runs in a namespace.
+type Process struct {
+	Log  string // the file that it writes to
+	kill func() error
+	end  <-chan struct{}
+}
+
+// Stop kills the program and waits for its end. It may have ended already.
+func (p *Process) Stop() {
+	p.kill() // an error says that it has ended
+	<-p.end
+}
+
+// Start runs a program in the namespace until it is stopped, the test ends, or this process dies.
+func (n *NS) Start(name string, args ...string) *Process {
 	n.t.Helper()
-	out, err := os.CreateTemp(n.t.TempDir(), filepath.Base(name)+"-*.log")
+	cmd := n.Command(name, args...)
+	return n.start(cmd, filepath.Base(name))
+}
+
+func (n *NS) start(cmd *exec.Cmd, name string) *Process {
+	n.t.Helper()
+	out, err := os.CreateTemp(n.t.TempDir(), name+"-*.log")
 	if err != nil {
 		n.t.Fatalf("%v", err)
 	}
 	defer out.Close()
-	cmd := n.Command(name, args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started, ended := make(chan error), make(chan struct{})
@@ -104,11 +122,9 @@ func (n *NS) Start(name string, args ...string) (log string) {
 	if err := <-started; err != nil {
 		n.t.Fatalf("start %s in %s: %v", name, n.Name, err)
 	}
-	n.t.Cleanup(func() {
-		cmd.Process.Kill() // it may be gone already
-		<-ended
-	})
-	return out.Name()
+	p := &Process{Log: out.Name(), kill: cmd.Process.Kill, end: ended}
+	n.t.Cleanup(p.Stop)
+	return p
 }
 
 // Do runs fn on a thread in the namespace. Sockets that fn opens stay in it.
