@@ -35,8 +35,8 @@ func run(ctx context.Context, e *env) int {
 		return exitFine
 	case errors.Is(err, errFindings):
 		return exitFindings
-	case ctx.Err() != nil:
-		err = errors.New("interrupted: nothing was changed")
+	case errors.Is(err, context.Canceled):
+		err = fmt.Errorf("interrupted: %w", err)
 	}
 	_, _ = fmt.Fprintf(e.err, "netmendctl: %s\n", report.Printable(err.Error())) // nobody is left to tell
 	return exitFailed

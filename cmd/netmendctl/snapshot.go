@@ -76,8 +76,12 @@ func (s *snapshotCommand) run(ctx context.Context) error {
 	return replaceFile(s.file, b.Bytes())
 }
 
-// replaceFile writes a file as a whole or not at all: beside it, then in its place. Only the owner can read it.
+// replaceFile writes a file as a whole or not at all: beside it, then in its place. Only the owner can read it. It replaces nothing but files: a rename
+// would put one where a device or a pipe is.
 func replaceFile(name string, data []byte) (err error) {
+	if st, err := os.Lstat(name); err == nil && !st.Mode().IsRegular() {
+		return fmt.Errorf("write %s: it exists and is no regular file: give another name, or - for standard output", name)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

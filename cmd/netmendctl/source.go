@@ -93,8 +93,11 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	stop := p.start()
 	defer stop()
 	got, err := e.collect(ctx, s)
-	if errors.Is(err, audit.ErrNotLinux) {
+	switch {
+	case errors.Is(err, audit.ErrNotLinux):
 		return nil, fmt.Errorf("%w: take a snapshot there and give it with --from", err)
+	case f.root != "" && errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%w: --root needs the node's proc, sys, etc and var below it", err)
 	}
 	return got, err
 }

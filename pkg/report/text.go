@@ -58,7 +58,10 @@ func nodeParts(n Node) []string {
 }
 
 func momentParts(d *Document) []string {
-	parts := []string{d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")}
+	parts := []string{"at an unknown time"}
+	if !d.Taken.IsZero() {
+		parts[0] = d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
 	if d.Window > 0 {
 		parts = append(parts, fmt.Sprintf("counters over %g s", d.Window))
 	} else {
