@@ -47,13 +47,14 @@ It ends with 0 where all that was planned was done and proved, 1 where some was 
 		Example: `  netmendctl fix --dry-run
   netmendctl fix --yes
   netmendctl fix --check rp-filter-strict,hairpin
+  netmendctl fix --check tunnel-tx-checksum=2
   netmendctl fix --from node1.json --dry-run`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return f.run(c.Context()) },
 	}
 	flags := c.Flags()
 	flags.SortFlags = false
-	flags.StringSliceVar(&f.named, "check", nil, "mend only what these checks find, and also what needs to be asked for: `NAME`,NAME; repeatable")
+	flags.StringSliceVar(&f.named, "check", nil, "mend only what these checks find, and also what needs to be asked for: `NAME`,NAME or NAME=2 for the second fix that audit shows; repeatable")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "show the plan and change nothing")
 	flags.BoolVarP(&f.yes, "yes", "y", false, "do not ask")
 	flags.BoolVar(&f.persist, "persist", false, "write a udev rule for offload features too, for nodes without netmend's daemon")
@@ -75,7 +76,11 @@ func (f *fixCommand) run(ctx context.Context) error {
 	if !f.dryRun && !f.yes && (f.output.format == "json" || !f.env.isTerminal(f.env.in)) {
 		return errors.New("there is no terminal to ask: give --yes to make the fixes, or --dry-run to see them")
 	}
-	checks, err := f.env.suite.Select(f.named, nil)
+	chosen, names, err := f.chosen()
+	if err != nil {
+		return err
+	}
+	checks, err := f.env.suite.Select(names, nil)
 	if err != nil {
 		return err
 	}
@@ -83,7 +88,7 @@ func (f *fixCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	proposals, others := f.env.suite.Propose(audit.Judge(s, checks), f.named)
+	proposals, others := f.env.suite.Propose(audit.Judge(s, checks), chosen)
 	plan, refused := fix.Plan(proposals)
 	doc := newMendDocument(s, plan, append(refused, others...))
 	doc.DryRun = f.dryRun
@@ -106,6 +111,18 @@ func (f *fixCommand) run(ctx context.Context) error {
 		}
 	}
 	return f.finish(doc, p)
+}
+
+// chosen reads --check.
+func (f *fixCommand) chosen() (chosen []audit.Choice, names []string, err error) {
+	for _, text := range f.named {
+		c, err := audit.ParseChoice(text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("--check %w", err)
+		}
+		chosen, names = append(chosen, c), append(names, c.Check)
+	}
+	return chosen, names, nil
 }
 
 func (f *fixCommand) finish(doc *mendDocument, p mendPage) error {

@@ -39,7 +39,7 @@ func getRule(_ *Host, ns *NS, c fix.Change) (string, error) {
 
 // setRule puts the rule where it belongs, or takes it from wherever it is. Each step is one that may have been made already, so that it also
 // mends what a program left that died half way.
-func setRule(h *Host, ns *NS, c fix.Change) error {
+func setRule(_ *Host, ns *NS, c fix.Change) error {
 	r, err := fix.ParseRule(c.Knob)
 	if err != nil {
 		return err
@@ -61,24 +61,28 @@ func setRule(h *Host, ns *NS, c fix.Change) error {
 		return err
 	}
 	for _, site := range sites {
-		if err := setRuleAt(h, r, site, tables, c.To == fix.Present); err != nil {
+		if err := setRuleAt(r, site, tables, c.To == fix.Present); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func setRuleAt(h *Host, r fix.RuleSpec, site fix.RuleSite, tables []facts.Table, present bool) error {
+func setRuleAt(r fix.RuleSpec, site fix.RuleSite, tables []facts.Table, present bool) error {
 	if site.Own {
-		return setOwnChain(h, r, tables, present)
+		return setOwnChain(r, tables, present)
 	}
 	family := iptables.ProtocolIPv4
 	if site.Family == "ip6" {
 		family = iptables.ProtocolIPv6
 	}
-	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(fix.Program(site)), iptables.Timeout(int(program.Limit.Seconds())))
+	path, err := program.Find("/", fix.Program(site))
 	if err != nil {
-		return fmt.Errorf("find %s: %w", fix.Program(site), err)
+		return err
+	}
+	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(int(program.Limit.Seconds())))
+	if err != nil {
+		return fmt.Errorf("run %s: %w", path, err)
 	}
 	if present {
 		return insertRule(ipt, r)
@@ -123,10 +127,11 @@ func removeRule(ipt *iptables.IPTables, r fix.RuleSpec) error {
 	return ipt.DeleteChain(r.Table, r.Chain)
 }
 
-// setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction.
-func setOwnChain(h *Host, r fix.RuleSpec, tables []facts.Table, present bool) error {
+// setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction. Like iptables it is the program that netmend came with, not the
+// node's: what it writes is the same to every kernel.
+func setOwnChain(r fix.RuleSpec, tables []facts.Table, present bool) error {
 	for _, words := range r.OwnCommands(tables, present) {
-		if err := program.Run(h.root, words[0], words[1:]...); err != nil {
+		if err := program.Run("/", words[0], words[1:]...); err != nil {
 			return err
 		}
 	}

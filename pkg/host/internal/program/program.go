@@ -21,7 +21,7 @@ var ErrNoProgram = errors.New("no such program on this node")
 
 // Run runs a program in the calling thread's namespaces, with root as its root directory. Its error holds what the program wrote to its error output.
 func Run(root, name string, args ...string) error {
-	path, err := find(root, name)
+	path, err := Find(root, name)
 	if err != nil {
 		return err
 	}
@@ -43,8 +43,8 @@ func Run(root, name string, args ...string) error {
 	return nil
 }
 
-// find gives the program's path as the program itself will see it, inside the root.
-func find(root, name string) (string, error) {
+// Find gives the program's path as it is inside the root. It looks in the usual directories, whatever PATH says.
+func Find(root, name string) (string, error) {
 	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
 		if _, err := exec.LookPath(filepath.Join(root, dir, name)); err == nil {
 			return filepath.Join(dir, name), nil
