@@ -38,7 +38,7 @@ itself.
 
 **When it is no fault.** A bridge without an address has not been used yet. IPv6 addresses are not judged: a bridge may have several.
 `),
-	Needs:    []facts.Kind{facts.KindCNIConfig, facts.KindLinks, facts.KindAddresses},
+	Needs:    []facts.Kind{facts.KindCNIConfig, facts.KindPodLinks, facts.KindAddresses},
 	Severity: check.Critical,
 	NotApplicable: func(s *facts.Snapshot) string {
 		if mainPlugin(running(s.CNI)).Bridge == "" {
@@ -68,11 +68,13 @@ func runCNI0WrongAddress(s *facts.Snapshot) []check.Finding {
 		Evidence: []check.Evidence{
 			{Fact: "address of " + bridge.Name, Got: got.String(), Want: want.String()},
 			{Fact: "subnet by", Got: source},
-			{Fact: "pods on " + bridge.Name, Got: fmt.Sprint(pods)},
 		},
 	}
+	if s.Has(facts.KindLinks) {
+		f.Evidence = append(f.Evidence, check.Evidence{Fact: "pods on " + bridge.Name, Got: fmt.Sprint(pods)})
+	}
 	remove := fix.Shell(&s.Host, "ip", "link", "delete", bridge.Name) + "  # the next pod makes it anew"
-	if pods == 0 {
+	if pods == 0 && s.Has(facts.KindLinks) {
 		f.Fixes = []fix.Fix{{Title: "delete the empty bridge", Advice: []string{remove}}}
 		return []check.Finding{f}
 	}

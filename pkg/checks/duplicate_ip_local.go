@@ -29,6 +29,8 @@ connection is reset. Restarting one of the two seems to mend it.
   are up, a warning where one is down: its route is gone until it comes up, but the address stays local.
 - pods that are wired to this node by a veth, on one bridge or by routes: the same address twice, or an address of the node itself. Critical.
 - host routes ("/32", "/128") of one table and metric to the same address by different links. Critical.
+- the route to a pod that is wired to this node: another link has a route to its address that the kernel prefers to the pod's own. Critical.
+- while a pod is made: host-local's reservation of its address, which another container holds. Critical.
 - reservations of host-local: the same address in two networks that are configured on the same bridge. A warning: nobody has both yet, or it would be
   listed above.
 
@@ -60,7 +62,9 @@ func runDuplicateIPLocal(s *facts.Snapshot) []check.Finding {
 	twiceOnHost(s, found)
 	twiceInPods(s, found)
 	twiceRouted(s, found)
+	routedElsewhere(s, found)
 	twiceReserved(s, found)
+	reservedForAnother(s, found)
 	addrs := make([]netip.Addr, 0, len(found))
 	for a := range found {
 		addrs = append(addrs, a)

@@ -39,7 +39,7 @@ correct the CNI's configuration first, and it is best done while the pod is made
 
 **Cost.** Smaller packets: a few percent more headers for this pod.
 
-**No fault.** Only links of the CNI are judged: those with an address of a pod CIDR, and those on the CNI's bridge; a docker0 container of 1500 beside a
+**No fault.** Only links of the CNI are judged: those with an address of a pod CIDR, those on the CNI's bridge, and while a pod is made those of its result; a docker0 container of 1500 beside a
 flannel of 1450 is not. A smaller MTU on the pod's default route counts as the pod's. An MTU smaller than necessary loses nothing. A bridge with
 a smaller MTU than its pods is none either: a bridge checks it only for what the node itself sends.
 `),
@@ -57,10 +57,17 @@ a smaller MTU than its pods is none either: a bridge checks it only for what the
 		for i := range s.Host.Links {
 			outer := &s.Host.Links[i]
 			pod, inner := podOf(s, outer)
-			if inner == nil || !s.PodHas(pod, facts.KindPodLinks) || !linkOfCNI(s, outer, pod, inner) {
+			if inner == nil || !s.PodHas(pod, facts.KindPodLinks) {
 				continue
 			}
-			if f, found := podMTU(s, pairOf(s, outer, pod, inner), tunnel); found {
+			way := tunnel
+			if !linkOfCNI(s, outer, pod, inner) {
+				if pod.Result == nil || !pod.Result.HasLink(inner.Name) {
+					continue
+				}
+				way = nil // a second network's, which has nothing to do with the cluster's tunnel
+			}
+			if f, found := podMTU(s, pairOf(s, outer, pod, inner), way); found {
 				out = append(out, f)
 			}
 		}
@@ -85,7 +92,7 @@ func podTunnel(s *facts.Snapshot) (narrowest *facts.Link) {
 		if l == nil || !tunnelUp(l) || !r.Dst.IsValid() || r.Dst.Bits() == 0 || r.Table != facts.TableMain {
 			continue
 		}
-		toPods := slices.ContainsFunc(cidrs, func(c netip.Prefix) bool { return covers(c, r.Dst) })
+		toPods := cniTunnel(l) || slices.ContainsFunc(cidrs, func(c netip.Prefix) bool { return covers(c, r.Dst) })
 		if toPods && (narrowest == nil || l.MTU < narrowest.MTU) {
 			narrowest = l
 		}

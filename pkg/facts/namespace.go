@@ -8,6 +8,7 @@ type Namespace struct {
 	PID     int             `json:"pid,omitempty"`  // one process that lives in it
 	Comm    string          `json:"comm,omitempty"` // that process's name
 	Missing map[Kind]string `json:"missing,omitempty"`
+	Result  *PodResult      `json:"result,omitempty"` // nil where the pod's CNI result is not known
 
 	Links      []Link            `json:"links,omitempty"`
 	Addresses  []Address         `json:"addresses,omitempty"`

@@ -3,8 +3,9 @@ package host
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // ErrAbsent says that this kernel or node does not have the thing that was asked for, which is neither a fault nor a failure to look.
@@ -31,8 +32,11 @@ func Open(o Options) (*Host, error) {
 	if root == "" {
 		root = "/"
 	}
-	if _, err := os.ReadDir(filepath.Join(root, "proc")); err != nil {
+	// Opened and not listed: a node has thousands of processes, and the CNI plugin has milliseconds.
+	if fd, err := unix.Open(filepath.Join(root, "proc"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
 		return nil, fmt.Errorf("open root %s: %w", root, err)
+	} else if err := unix.Close(fd); err != nil {
+		return nil, fmt.Errorf("close root %s: %w", root, err)
 	}
 	h := &Host{root: root, procNet: filepath.Join(root, "proc/net") + "/"}
 	if thread := filepath.Join(root, "proc/thread-self/net"); exists(thread) {

@@ -114,6 +114,7 @@ func pointers(pods []facts.Namespace) []*facts.Namespace {
 func (r *redactor) namespace(n *facts.Namespace) {
 	r.path(&n.Path)
 	r.word(&n.Comm)
+	r.result(n.Result)
 	for i := range n.Links {
 		r.linkFacts(&n.Links[i])
 	}

@@ -1,0 +1,47 @@
+package facts
+
+import "net/netip"
+
+// PodResult is what the container runtime's plugins say they have made for a pod: the CNI result. Only netmend's own CNI plugin sees it, so it is nil in
+// a snapshot of a whole node.
+type PodResult struct {
+	Network   string          `json:"network,omitempty"`   // name of the network, as the configuration and host-local's directory have it
+	Container string          `json:"container,omitempty"` // the runtime's id of the sandbox
+	Links     []string        `json:"links,omitempty"`     // of the pod, the first is the one that the runtime asked for
+	Addresses []ResultAddress `json:"addresses,omitempty"`
+	Routes    []ResultRoute   `json:"routes,omitempty"`
+}
+
+// ResultAddress is one address of a result.
+type ResultAddress struct {
+	Link    string       `json:"link,omitempty"` // empty where the result does not say
+	Prefix  netip.Prefix `json:"prefix"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+}
+
+// ResultRoute is one route of a result. Without a gateway of its own the route is by that of the address.
+type ResultRoute struct {
+	Dst     netip.Prefix `json:"dst"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+	Table   int          `json:"table,omitempty"` // 0: main
+}
+
+// DefaultRoute says whether the result has a default route of the main table for IPv4 or IPv6.
+func (r *PodResult) DefaultRoute(v4 bool) bool {
+	for _, t := range r.Routes {
+		if t.Dst.IsValid() && t.Dst.Bits() == 0 && t.Dst.Addr().Is4() == v4 && (t.Table == 0 || t.Table == TableMain) {
+			return true
+		}
+	}
+	return false
+}
+
+// HasLink says whether a link of the pod is the result's.
+func (r *PodResult) HasLink(name string) bool {
+	for _, l := range r.Links {
+		if l == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,112 @@
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// extSkipStats is RTEXT_FILTER_SKIP_STATS (linux/rtnetlink.h), which x/sys does not have: the counters of a link are summed over all processors.
+const extSkipStats = 1 << 3
+
+// LinkByIndex reads one link without its counters; ErrAbsent where there is none. It must be called inside Do.
+func (n *NS) LinkByIndex(index int) (*facts.Link, error) {
+	return n.oneLink(ifinfo(unix.AF_UNSPEC, index), fmt.Sprintf("link %d", index))
+}
+
+// LinkNamed reads one link without its counters; ErrAbsent where there is none. It must be called inside Do.
+func (n *NS) LinkNamed(name string) (*facts.Link, error) {
+	if name == "" || len(name) >= unix.IFNAMSIZ {
+		return nil, fmt.Errorf("read link %q: %w", name, ErrAbsent)
+	}
+	return n.oneLink(appendAttr(ifinfo(unix.AF_UNSPEC, 0), unix.IFLA_IFNAME, nulString(name)), "link "+name)
+}
+
+func (n *NS) oneLink(query []byte, what string) (*facts.Link, error) {
+	l, err := n.route()
+	if err != nil {
+		return nil, err
+	}
+	var link facts.Link
+	query = appendAttr(query, unix.IFLA_EXT_MASK, binary.NativeEndian.AppendUint32(nil, extSkipStats))
+	err = l.request(unix.RTM_GETLINK, 0, query, func(m nlMsg) (err error) {
+		link, _, err = parseLink(m.Body)
+		return err
+	})
+	if errors.Is(err, unix.ENODEV) {
+		return nil, fmt.Errorf("read %s: %w", what, ErrAbsent)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", what, err)
+	}
+	return &link, nil
+}
+
+// TableRoutes lists the routes of one table and one family, IPv4 or IPv6. Kernels before 4.20 list those of all tables. It must be called inside Do.
+func (n *NS) TableRoutes(table int, v4 bool) ([]facts.Route, error) {
+	head := familyHeader(addressFamily(v4), unix.SizeofRtMsg)
+	if table < 256 {
+		head[4] = byte(table)
+	}
+	body := appendAttr(head, unix.RTA_TABLE, binary.NativeEndian.AppendUint32(nil, uint32(table)))
+	all, err := list(n, unix.RTM_GETROUTE, body, func(b []byte) (facts.Route, bool, error) {
+		r, ok, err := parseRoute(b)
+		return r, ok && r.Table == table, err
+	})
+	if errors.Is(err, unix.ENOENT) || !v4 && noFamily(err) { // there is no such table, or no IPv6
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list routes of table %d: %w", table, err)
+	}
+	return all, nil
+}
+
+// LocalRoute says whether the kernel would deliver a packet for the address to itself. It must be called inside Do.
+func (n *NS) LocalRoute(a netip.Addr) (bool, error) { return n.localRoute(a.Unmap()) }
+
+// AddressesIf lists the addresses that keep approves by their link and by whether they are valid on that link only. The others are not even decoded:
+// kube-ipvs0 may have thousands, and each pod's link has one of its own. It must be called inside Do.
+func (n *NS) AddressesIf(keep func(link int, linkLocal bool) bool) ([]facts.Address, error) {
+	all, err := list(n, unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg), func(b []byte) (facts.Address, bool, error) {
+		if len(b) >= unix.SizeofIfAddrmsg && !keep(int(binary.NativeEndian.Uint32(b[4:])), b[3] == unix.RT_SCOPE_LINK) {
+			return facts.Address{}, false, nil
+		}
+		return parseAddress(b)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return all, nil
+}
+
+// FDBOf lists the forwarding entries of one vxlan device. It must be called inside Do.
+func (n *NS) FDBOf(link int) ([]facts.FDBEntry, error) {
+	head := familyHeader(unix.AF_BRIDGE, unix.SizeofNdMsg)
+	binary.NativeEndian.PutUint32(head[4:], uint32(link))
+	all, err := list(n, unix.RTM_GETNEIGH, head, func(b []byte) (facts.FDBEntry, bool, error) {
+		e, ok, err := parseFDB(b)
+		return e, ok && e.Link == link, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list forwarding entries of link %d: %w", link, err)
+	}
+	return all, nil
+}
+
+func addressFamily(v4 bool) byte {
+	if v4 {
+		return unix.AF_INET
+	}
+	return unix.AF_INET6
+}
+
+// noFamily says whether the kernel has no such address family.
+func noFamily(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)
+}
