@@ -2,7 +2,7 @@
 # cache.sh kubernetes|cni|kernel: makes what the tests run against and prints the directory that holds it.
 #
 #   kubernetes  etcd, kube-apiserver and kube-proxy, built from source
-#   cni         cnitool and the reference plugins, built from source
+#   cni         cnitool and eight of the reference plugins, built from source
 #   kernel      Debian's cloud kernel with its modules, unpacked, for a guest
 #
 # Everything is kept below ${XDG_CACHE_HOME:-$HOME/.cache}/netmend by version, is tried before it is kept, and is made once however many ask.
@@ -49,15 +49,15 @@ try_kubernetes() {
 
 make_cni() {
 	GOBIN=$1 build install -trimpath "github.com/containernetworking/cni/cnitool@v$cnitool"
-	GOBIN=$1 build install -trimpath \
-		"github.com/containernetworking/plugins/plugins/main/bridge@v$plugins" \
-		"github.com/containernetworking/plugins/plugins/ipam/host-local@v$plugins" \
-		"github.com/containernetworking/plugins/plugins/meta/portmap@v$plugins" \
-		"github.com/containernetworking/plugins/plugins/main/loopback@v$plugins"
+	local programs=()
+	for plugin in main/bridge main/host-device main/loopback main/macvlan main/ptp ipam/host-local meta/portmap meta/tuning; do
+		programs+=("github.com/containernetworking/plugins/plugins/$plugin@v$plugins")
+	done
+	GOBIN=$1 build install -trimpath "${programs[@]}"
 }
 
 try_cni() {
-	for plugin in bridge host-local portmap loopback; do
+	for plugin in bridge host-device host-local loopback macvlan portmap ptp tuning; do
 		CNI_COMMAND=VERSION "$1/$plugin" <<<'{"cniVersion":"1.0.0"}' >/dev/null || return 1
 	done
 	[ -x "$1/cnitool" ]
@@ -89,7 +89,7 @@ try_kernel() {
 
 case ${1-} in
 	kubernetes) version=$kubernetes-$etcd ;;
-	cni) version=$plugins-$cnitool ;;
+	cni) version=$plugins-$cnitool-8 ;;
 	kernel)
 		[ "$(dpkg --print-architecture)" = amd64 ] || { echo "cache: the guest runs on amd64 only" >&2; exit 1; }
 		version=$(kernel_package)

@@ -14,6 +14,7 @@ func All() []*check.Check {
 		CNI0WrongAddress,
 		ConntrackFull,
 		DHCPStaticSameNIC,
+		DuplicateIPLAN,
 		DuplicateIPLocal,
 		ForwardBlocked,
 		Hairpin,

@@ -19,6 +19,10 @@ type PodOptions struct {
 	Kinds  []facts.Kind     // what the checks need and want; kinds that cannot be had by single questions are left out
 	Intent facts.Intent
 
+	// Services is asked, late, for the virtual IPs to look up where Intent has none; what gives none either leaves them to be derived from the node's files.
+	// It may be nil.
+	Services func() []facts.ServiceIntent
+
 	// Publish is called with what is known so far, each time something whole was read. What it gets is not changed afterwards. It may be nil.
 	Publish func(*PodFacts)
 }

@@ -83,6 +83,9 @@ func (c *podCollection) dataDirs() (dirs []string) {
 func (c *podCollection) readServices() {
 	c.step(func() error {
 		services := c.s.Intent.Services
+		if len(services) == 0 && c.o.Services != nil {
+			services = c.o.Services()
+		}
 		if len(services) == 0 {
 			var err error
 			if services, err = c.host.DefaultServices(); err != nil {

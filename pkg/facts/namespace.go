@@ -11,6 +11,7 @@ type Namespace struct {
 	Result  *PodResult      `json:"result,omitempty"` // nil where the pod's CNI result is not known
 
 	Links      []Link            `json:"links,omitempty"`
+	Probes     []Probe           `json:"probes,omitempty"` // nil where nobody was asked
 	Addresses  []Address         `json:"addresses,omitempty"`
 	Routes     []Route           `json:"routes,omitempty"`
 	Rules      []Rule            `json:"rules,omitempty"`

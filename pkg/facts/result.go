@@ -26,6 +26,21 @@ type ResultRoute struct {
 	Table   int          `json:"table,omitempty"` // 0: main
 }
 
+// Probe is what came of asking a pod's link who else has one of its addresses, without telling that the pod has it (RFC 5227 section 2.1.1, RFC 4862 section
+// 5.4.3).
+type Probe struct {
+	Link    int           `json:"link"`
+	IP      netip.Addr    `json:"ip"`
+	Sent    int           `json:"sent"`
+	Holders []ProbeHolder `json:"holders,omitempty"`
+}
+
+// ProbeHolder is one that answered.
+type ProbeHolder struct {
+	MAC     string `json:"mac"`
+	Answers int    `json:"answers"`
+}
+
 // DefaultRoute says whether the result has a default route of the main table for IPv4 or IPv6.
 func (r *PodResult) DefaultRoute(v4 bool) bool {
 	for _, t := range r.Routes {

@@ -115,6 +115,7 @@ func (r *redactor) namespace(n *facts.Namespace) {
 	r.path(&n.Path)
 	r.word(&n.Comm)
 	r.result(n.Result)
+	r.probes(n.Probes)
 	for i := range n.Links {
 		r.linkFacts(&n.Links[i])
 	}

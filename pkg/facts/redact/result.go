@@ -23,3 +23,12 @@ func (r *redactor) result(p *facts.PodResult) {
 		r.addr(&p.Routes[i].Gateway)
 	}
 }
+
+func (r *redactor) probes(list []facts.Probe) {
+	for i := range list {
+		r.addr(&list[i].IP)
+		for j := range list[i].Holders {
+			r.mac(&list[i].Holders[j].MAC)
+		}
+	}
+}

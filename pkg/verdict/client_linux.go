@@ -1,0 +1,120 @@
+package verdict
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Client is one connection to the daemon. It never waits but in [Client.Answer], and there no longer than it is told. It is made of plain system calls: a
+// process of three milliseconds has no use for a poller. It is not safe for concurrent use.
+type Client struct {
+	fd int
+	in []byte
+}
+
+// errNobody says that there is no daemon to talk to.
+var errNobody = errors.New("no daemon")
+
+// Ask connects and sends the question. A socket that does not exist, is not root's, or whose queue is full gives an error at once.
+func Ask(path string) (*Client, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("ask the daemon: %w", err)
+	}
+	c := &Client{fd: fd}
+	if err := c.start(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("ask the daemon: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+func (c *Client) start(path string) error {
+	// A full queue is EAGAIN (unix_stream_connect), a file without a listener ECONNREFUSED.
+	if err := unix.Connect(c.fd, &unix.SockaddrUnix{Name: path}); err != nil {
+		return fmt.Errorf("%w: %w", errNobody, err)
+	}
+	peer, err := unix.GetsockoptUcred(c.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return err
+	}
+	if uid := peer.Uid; uid != 0 && int(uid) != os.Geteuid() {
+		return fmt.Errorf("%w: user %d listens there", ErrAnswer, uid)
+	}
+	return c.send(Question{Netmend: Version, Ask: AskVerdicts})
+}
+
+func (c *Client) send(q Question) error {
+	line, err := Line(q)
+	if err != nil {
+		return err
+	}
+	// Without a signal for a peer that is gone, and without waiting for one that does not read: then the message is cut and worth nothing to it.
+	n, err := unix.SendmsgN(c.fd, line, nil, nil, unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
+	if err == nil && n < len(line) {
+		err = fmt.Errorf("%d of %d bytes", n, len(line))
+	}
+	return err
+}
+
+// Answer waits for the answer until the deadline.
+func (c *Client) Answer(deadline time.Time) (*Answer, error) {
+	for {
+		if i := bytes.IndexByte(c.in, '\n'); i >= 0 {
+			return Parse(c.in[:i])
+		}
+		if len(c.in) > MaxAnswer {
+			return nil, fmt.Errorf("%w: more than %d bytes in a line", ErrAnswer, MaxAnswer)
+		}
+		if err := c.wait(deadline); err != nil {
+			return nil, fmt.Errorf("wait for the daemon: %w", err)
+		}
+		if err := c.read(); err != nil {
+			return nil, fmt.Errorf("read the daemon's answer: %w", err)
+		}
+	}
+}
+
+func (c *Client) wait(deadline time.Time) error {
+	for {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		ts := unix.NsecToTimespec(int64(left))
+		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, &ts, nil)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+func (c *Client) read() error {
+	buf := make([]byte, 4096)
+	n, err := unix.Read(c.fd, buf)
+	switch {
+	case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
+		return nil
+	case err != nil:
+		return err
+	case n == 0:
+		return fmt.Errorf("%w: the connection was closed", ErrAnswer)
+	}
+	c.in = append(c.in, buf[:n]...)
+	return nil
+}
+
+// Tell sends news that is not answered. It does not wait: what the daemon cannot take now is lost.
+func (c *Client) Tell(news []byte) error {
+	if err := c.send(Question{Netmend: Version, Tell: news}); err != nil {
+		return fmt.Errorf("tell the daemon: %w", err)
+	}
+	return nil
+}
+
+// Close ends the connection.
+func (c *Client) Close() error { return unix.Close(c.fd) }

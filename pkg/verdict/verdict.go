@@ -1,0 +1,74 @@
+package verdict
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// Version is that of the language. A peer that speaks another is not understood.
+const Version = 1
+
+// DefaultSocket is where the daemon listens.
+const DefaultSocket = "/run/netmend/netmend.sock"
+
+// Bounds of an answer.
+const (
+	MaxAnswer = 64 << 10         // bytes
+	MaxAge    = 30 * time.Second // of the verdicts in it
+)
+
+// AskVerdicts is the one question there is.
+const AskVerdicts = "verdicts"
+
+// Question is what the plugin sends: a question, or news.
+type Question struct {
+	Netmend int             `json:"netmend"`
+	Ask     string          `json:"ask,omitempty"`
+	Tell    json.RawMessage `json:"tell,omitempty"`
+}
+
+// Answer is what the daemon knows of its node. A check that is not among those judged says nothing, which is not the same as nothing found.
+type Answer struct {
+	Netmend  int                   `json:"netmend"`
+	Age      float64               `json:"age"`    // seconds since the node was judged
+	Judged   []string              `json:"judged"` // names of checks
+	Findings []check.Finding       `json:"findings"`
+	Services []facts.ServiceIntent `json:"services,omitempty"` // the virtual IPs that pods need, as Kubernetes says
+}
+
+// ErrAnswer says that an answer is not to be believed.
+var ErrAnswer = errors.New("not an answer to believe")
+
+// Parse reads one answer. It refuses what is not of this version, too old, or made of more than one line.
+func Parse(line []byte) (*Answer, error) {
+	if len(line) > MaxAnswer {
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnswer, MaxAnswer)
+	}
+	var a Answer
+	if err := json.Unmarshal(bytes.TrimSpace(line), &a); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	switch {
+	case a.Netmend != Version:
+		return nil, fmt.Errorf("%w: version %d, not %d", ErrAnswer, a.Netmend, Version)
+	case !(a.Age >= 0) || math.IsInf(a.Age, 0) || a.Age > MaxAge.Seconds():
+		return nil, fmt.Errorf("%w: %g seconds old", ErrAnswer, a.Age)
+	}
+	return &a, nil
+}
+
+// Line writes a message as one line.
+func Line(v any) ([]byte, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("write message: %w", err)
+	}
+	return append(data, '\n'), nil
+}

@@ -1,0 +1,50 @@
+package plugin
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host"
+)
+
+// How conflicts are detected: three questions, 30 ms apart. One lost frame is then no verdict, and a pod waits a tenth of a second.
+const (
+	probeCount = 3
+	probePause = 30 * time.Millisecond
+	probeBound = 250 * time.Millisecond // beyond which nobody waits for it
+)
+
+// probe asks the pod's links who else has their addresses, all at the same time. A link that cannot be asked stays without an answer.
+func probe(s *facts.Snapshot, h *host.Host) {
+	for i := range s.Pods {
+		p := &s.Pods[i]
+		ns, err := h.Namespace(p.Path)
+		if err != nil {
+			return
+		}
+		answers := make(chan []facts.Probe, len(p.Links))
+		for _, l := range p.Links {
+			var addrs []netip.Addr
+			for _, a := range p.Addresses {
+				if a.Link == l.Index && a.Scope == "global" {
+					addrs = append(addrs, a.Prefix.Addr())
+				}
+			}
+			go func() {
+				var probes []facts.Probe
+				_ = ns.Do(func() (err error) { // one that cannot be asked stays without an answer
+					if len(addrs) > 0 && l.Up {
+						probes, err = ns.ProbeAddresses(l, addrs, probeCount, probePause)
+					}
+					return err
+				})
+				answers <- probes
+			}()
+		}
+		for range p.Links {
+			p.Probes = append(p.Probes, <-answers...)
+		}
+		_ = ns.Close() // it was only read from
+	}
+}
