@@ -197,4 +197,3 @@ func (v *outcome) open(c *check.Check) bool {
 	return c == checks.TunnelTxChecksum || c == checks.ServiceRulesMissing && len(v.left) > 0 ||
 		slices.ContainsFunc(v.report.Skipped, func(s check.Skip) bool { return s.Check == c.Name && !notApplicable(s) })
 }
-
