@@ -38,7 +38,8 @@ on a fixed kernel it is not judged. One with ~udpcsum~, the default since Linux 
 the kernel's version alone proves nothing, and a distribution's version says nothing about the fix.
 
 Critical: translated outer flows in the connection table, or packets with bad checksums that arrive on the tunnel's port. Warning: rules that will
-translate them. Info: the offload is on, and nothing was found that translates; there is nothing to do.
+translate them. Info: the offload is on, and nothing was found that translates; there is nothing to do. Where connection tracking hides for
+which port bad packets were, they prove nothing about this tunnel and are only mentioned: udp-incsum-errors reports them.
 
 **Fix.** ~ethtool -K flannel.1 tx-checksum-ip-generic off~ on every node that sends. It takes effect at once and also turns TSO off on the tunnel;
 ~on~ brings both back. The setting is lost when the CNI makes the device anew. Instead, a rule that accepts the tunnel's port ahead of
@@ -50,8 +51,11 @@ masquerading keeps the offload; flows that are translated already stay so until 
 **No fault.** Tunnels driven by flow metadata (Cilium, Open vSwitch, Antrea) are judged only by bad checksums that arrive, and never changed. NAT of
 other machines' tunnels that this node merely forwards is theirs.
 `),
-	Needs:    []facts.Kind{facts.KindTunnels, facts.KindFeatures},
-	Wants:    []facts.Kind{facts.KindNFTables, facts.KindLegacy, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindFDB, facts.KindTunnelNAT, facts.KindCounters, facts.KindSockets},
+	Needs: []facts.Kind{facts.KindTunnels, facts.KindFeatures},
+	Wants: []facts.Kind{
+		facts.KindNFTables, facts.KindLegacy, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindFDB, facts.KindTunnelNAT, facts.KindCounters,
+		facts.KindSockets, facts.KindConntrack,
+	},
 	Window:   check.WantsWindow,
 	Severity: check.Critical,
 	Settle:   10 * time.Second,
@@ -94,6 +98,7 @@ type txChecksum struct {
 	flows    []facts.NATFlow // of this node, translated
 	errors   uint64          // bad checksums that came, with drops on the tunnel's socket
 	drops    uint64
+	hidden   uint64    // bad checksums that came, for a port that connection tracking hides
 	nat      *outerNAT // what will translate; nil for nothing
 	accepted string    // the state of the rule that keeps the tunnel's port from being translated; empty where it cannot be told
 }
@@ -106,6 +111,7 @@ func judgeTxChecksum(s *facts.Snapshot, l *facts.Link) *txChecksum {
 	if l.Tunnel.Collect {
 		return j
 	}
+	j.hidden = hiddenErrors(s, &s.Host, l)
 	j.flows = ownTranslatedFlows(&s.Host, l)
 	if state, err := fix.Get(s, j.acceptRule("", "")); err == nil {
 		j.accepted = state
@@ -225,6 +231,9 @@ func (j *txChecksum) evidence() []check.Evidence {
 		out = append(out,
 			check.Evidence{Fact: "Udp InCsumErrors", Got: risen(j.s, j.errors), Want: "+0"},
 			check.Evidence{Fact: fmt.Sprintf("drops of the socket on port %d", j.l.Tunnel.Port), Got: risen(j.s, j.drops), Want: "+0"})
+	}
+	if j.hidden > 0 {
+		out = append(out, check.Evidence{Fact: "Udp InCsumErrors", Got: risen(j.s, j.hidden) + "; connection tracking hides for which port"})
 	}
 	return out
 }
