@@ -70,12 +70,6 @@ func (f *fixCommand) run(ctx context.Context) error {
 	if err := f.output.known("text", "json"); err != nil {
 		return err
 	}
-	if f.source.from != "" && !f.dryRun {
-		return errors.New("--from reads a document, which cannot be mended: it goes with --dry-run only")
-	}
-	if !f.dryRun && !f.yes && (f.output.format == "json" || !f.env.isTerminal(f.env.in)) {
-		return errors.New("there is no terminal to ask: give --yes to make the fixes, or --dry-run to see them")
-	}
 	chosen, names, err := f.chosen()
 	if err != nil {
 		return err
@@ -83,6 +77,12 @@ func (f *fixCommand) run(ctx context.Context) error {
 	checks, err := f.env.suite.Select(names, nil)
 	if err != nil {
 		return err
+	}
+	if f.source.from != "" && !f.dryRun {
+		return errors.New("--from reads a document, which cannot be mended: it goes with --dry-run only")
+	}
+	if !f.dryRun && !f.yes && (f.output.format == "json" || !f.env.isTerminal(f.env.in)) {
+		return errors.New("there is no terminal to ask: give --yes to make the fixes, or --dry-run to see them")
 	}
 	s, err := f.source.snapshot(ctx, f.env, f.kinds(checks))
 	if err != nil {
