@@ -58,6 +58,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{"index", `{"schema":1,"host":{"links":[{"index":0,"name":"x"}]}}`, "with index 0"},
 		{"index twice", `{"schema":1,"host":{"links":[{"index":1,"name":"x"},{"index":1,"name":"y"}]}}`, "two links with index 1"},
 		{"namespace twice", `{"schema":1,"host":{"inode":4},"pods":[{"inode":4}]}`, "namespace 4 occurs twice"},
+		{"too many pods", `{"schema":1,"pods":[` + strings.Repeat("{},", maxPods) + `{}]}`, "a node has no more than"},
 		{"bad prefix", `{"schema":1,"host":{"addresses":[{"prefix":"10.0.0.0/99"}]}}`, "decode snapshot"},
 	}
 	for _, tt := range tests {
