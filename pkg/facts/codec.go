@@ -44,6 +44,9 @@ func Decode(r io.Reader) (*Snapshot, error) {
 	if n := bytes.Count(data, []byte(",")); n > maxValues {
 		return nil, fmt.Errorf("decode snapshot: %w (%d values, the most is %d)", ErrTooLarge, n, maxValues)
 	}
+	if err := checkKeys(data); err != nil {
+		return nil, err
+	}
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.DisallowUnknownFields()
 	var s Snapshot
