@@ -156,7 +156,7 @@ func (p *picture) named(d pod, x, y int) {
 	}
 	p.add(shape{X: x, Y: y, W: podWidth, H: podHeight, Class: "pod", Tip: d.tip(), Texts: []label{
 		{x + 8, y + 16, "podname", fit(d.name(), room, textLetter)},
-		{x + 8, y + 30, "small", fit(orElse(d.address(), "no address"), podWidth-14, textLetter)},
+		{x + 8, y + 30, "small", fit(d.about(), podWidth-14, textLetter)},
 	}}, d.Fault)
 }
 
@@ -167,6 +167,14 @@ func (p *picture) cell(d pod, x, y int) {
 	}
 	p.add(s, d.Fault)
 	p.Shapes[len(p.Shapes)-1].Badge = nil
+}
+
+// about is the second line of a pod.
+func (d pod) about() string {
+	if d.NS == nil {
+		return "no known namespace"
+	}
+	return orElse(d.address(), "no address")
 }
 
 // tip is all that is known of a pod in a line.
