@@ -26,7 +26,7 @@ type ward struct {
 	name           string
 	answer         string // typed at the terminal; "-" where there is none
 	frozen         bool   // the audit does not see what was mended
-	settings       []facts.SysctlSetting
+	agents         []facts.Agent
 	stdout, stderr string
 }
 
@@ -76,7 +76,7 @@ func (w *ward) run(args ...string) int {
 		}
 		defer h.Close()
 		n := testNode(s)
-		n.Host.Inode, n.Host.Path, n.SysctlFiles = h.Node().Inode, s.NetNS, w.settings
+		n.Host.Inode, n.Host.Path, n.Agents = h.Node().Inode, s.NetNS, w.agents
 		err = h.Node().Do(func() (err error) {
 			n.Host.Links, err = h.Node().Links()
 			return err
@@ -180,6 +180,28 @@ func TestHistoryAndUndo(t *testing.T) {
 	}
 	if got := w.run("undo", "1"); got != 0 || w.stdout != "undone 1: bad-mtu on eth0\n   eth0  link-mtu  1500 -> 1400\n" || w.mtu() != "1400" {
 		t.Errorf("exit %d with MTU %s: %s%s", got, w.mtu(), w.stdout, w.stderr)
+	}
+}
+
+// TestFixThatIsSetBack lets somebody else set the value back twice; the third time netmend leaves it alone and says so.
+func TestFixThatIsSetBack(t *testing.T) {
+	w := newWard(t)
+	w.agents = []facts.Agent{{Name: "tuned"}}
+	for _, want := range []string{"mended  1:", `is "1400", not "1500" (running here: tuned)`, "fix 2 (bad-mtu on eth0) is contested now"} {
+		w.run("fix", "--yes", "--watch", "0s")
+		if !strings.Contains(w.stdout, want) {
+			t.Errorf("it writes\n%s%s\nwant %q", w.stdout, w.stderr, want)
+		}
+		w.sh("ip -n " + w.name + " link set eth0 mtu 1400")
+	}
+	if got := w.run("fix", "--yes"); got != 1 || !strings.Contains(w.stdout, "netmendctl undo 2 lets netmend try again") {
+		t.Errorf("exit %d: %s", got, w.stdout)
+	}
+	if got := w.run("undo", "2"); got != 0 {
+		t.Errorf("undo 2: exit %d: %s", got, w.stderr)
+	}
+	if got := w.run("fix", "--yes", "--watch", "0s"); got != 0 || w.mtu() != "1500" {
+		t.Errorf("after the ban was lifted: exit %d with MTU %s: %s", got, w.mtu(), w.stdout)
 	}
 }
 

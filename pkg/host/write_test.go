@@ -249,6 +249,22 @@ func TestGone(t *testing.T) {
 	}
 }
 
+// TestByNameAlone finds a link that was made anew, for what follows a device.
+func TestByNameAlone(t *testing.T) {
+	b := newBench(t, "ip link add eth0 type veth peer name p0")
+	c := fix.Change{Knob: fix.Ethtool(facts.FeatureTxChecksum), On: facts.Ref{Name: "eth0"}, From: "on", To: "off"}
+	if err := b.host.Set(b.host.Node(), c); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.host.Get(b.host.Node(), c); err != nil || got != fix.Off {
+		t.Errorf("Get() = %q, %v; want off", got, err)
+	}
+	c.On.Name = "eth1"
+	if _, err := b.host.Get(b.host.Node(), c); !errors.Is(err, host.ErrGone) {
+		t.Errorf("Get() of a link that is not there = %v; want ErrGone", err)
+	}
+}
+
 func TestSetRefuses(t *testing.T) {
 	b := newBench(t, "ip link add eth0 type veth peer name p0")
 	on := b.ref("eth0")
