@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -63,7 +65,7 @@ func momentParts(d *Document) []string {
 		parts[0] = d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if d.Window > 0 {
-		parts = append(parts, fmt.Sprintf("counters over %g s", d.Window))
+		parts = append(parts, "counters over "+strconv.FormatFloat(math.Round(d.Window*10)/10, 'f', -1, 64)+" s")
 	} else {
 		parts = append(parts, "one sample")
 	}
