@@ -26,8 +26,9 @@ const proxyPort = 10249
 // Proxy finds out who carries Services on the node. kube-proxy itself is asked first, then what each of its modes leaves in the kernel: its nftables
 // table, virtual servers and their dummy link, its iptables chains. A program that carries Services instead counts only where no kube-proxy runs.
 // The mode is empty where there is nothing of kube-proxy.
-func (h *Host) Proxy(ctx context.Context) (*facts.Proxy, error) {
-	agents, unknown := h.Agents()
+//
+// The agents are those of [Host.Agents], or unknown says why they could not be listed. That matters only where kube-proxy does not answer.
+func (h *Host) Proxy(ctx context.Context, agents []facts.Agent, unknown error) (*facts.Proxy, error) {
 	p := &facts.Proxy{}
 	alive := false
 	for _, a := range agents {

@@ -2,8 +2,10 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"slices"
 	"strings"
@@ -135,7 +137,7 @@ func TestProxy(t *testing.T) {
 	t.Run("nothing", func(t *testing.T) {
 		t.Parallel()
 		h, _ := filterNS(t)
-		p, err := h.Proxy(context.Background())
+		p, err := h.Proxy(context.Background(), nil, nil)
 		if err != nil || *p != (facts.Proxy{}) {
 			t.Errorf("Proxy = %+v, %v; want nothing", p, err)
 		}
@@ -145,7 +147,7 @@ func TestProxy(t *testing.T) {
 		h, sh := filterNS(t)
 		sh(kubeProxyNFT)
 		serve(t, h, reply("iptables"))
-		p, err := h.Proxy(context.Background())
+		p, err := h.Proxy(context.Background(), nil, nil)
 		if err != nil || p.Mode != facts.ModeIPTables || !strings.Contains(p.Source, "proxyMode") {
 			t.Errorf("Proxy = %+v, %v; want iptables by its answer", p, err)
 		}
@@ -154,7 +156,7 @@ func TestProxy(t *testing.T) {
 		t.Parallel()
 		h, sh := filterNS(t)
 		sh(kubeProxyNFT)
-		p, err := h.Proxy(context.Background())
+		p, err := h.Proxy(context.Background(), nil, nil)
 		if err != nil || p.Mode != facts.ModeNFTables || p.Source != "nft table ip kube-proxy" {
 			t.Errorf("Proxy = %+v, %v; want nftables by its table", p, err)
 		}
@@ -163,9 +165,24 @@ func TestProxy(t *testing.T) {
 		t.Parallel()
 		h, sh := filterNS(t)
 		sh("ip link add cilium_host type bridge")
-		p, err := h.Proxy(context.Background())
+		p, err := h.Proxy(context.Background(), nil, nil)
 		if err != nil || p.Replaced != "cilium" {
 			t.Errorf("Proxy = %+v, %v; want it replaced by cilium", p, err)
+		}
+	})
+	t.Run("agents", func(t *testing.T) {
+		t.Parallel()
+		h, _ := filterNS(t)
+		p, err := h.Proxy(context.Background(), []facts.Agent{{Name: "kube-router", PID: 7}}, nil)
+		if err != nil || p.Replaced != "kube-router" {
+			t.Errorf("Proxy = %+v, %v; want it replaced by kube-router", p, err)
+		}
+		p, err = h.Proxy(context.Background(), []facts.Agent{{Name: "kube-router", PID: 7}, {Name: "kube-proxy", PID: 8, Age: 9}}, nil)
+		if err != nil || p.Replaced != "" || p.Age != 9 {
+			t.Errorf("Proxy = %+v, %v; want a kube-proxy of 9 seconds", p, err)
+		}
+		if p, err = h.Proxy(context.Background(), nil, fs.ErrPermission); !errors.Is(err, fs.ErrPermission) {
+			t.Errorf("Proxy without a list of agents = %+v, %v; want the reason", p, err)
 		}
 	})
 	t.Run("beside Cilium", func(t *testing.T) {
@@ -173,7 +190,7 @@ func TestProxy(t *testing.T) {
 		h, sh := filterNS(t)
 		sh("ip link add cilium_host type bridge")
 		serve(t, h, reply("ipvs"))
-		p, err := h.Proxy(context.Background())
+		p, err := h.Proxy(context.Background(), nil, nil)
 		if err != nil || p.Replaced != "" || p.Mode != facts.ModeIPVS {
 			t.Errorf("Proxy = %+v, %v; want a kube-proxy that runs", p, err)
 		}
