@@ -115,14 +115,11 @@ func (n *NS) proxyTraces() (mode, source string, err error) {
 	return "", "", nil
 }
 
-// askProxyMode asks kube-proxy for its mode (pkg/proxy/apis, /proxyMode). Only a socket that root listens on is asked: any program may listen where no
-// kube-proxy does. Whatever is no mode is no answer.
+// askProxyMode asks kube-proxy for its mode (pkg/proxy/apis, /proxyMode). Only the answer of a socket that root listens on counts: any program may
+// listen where no kube-proxy does. Whatever is no mode is no answer.
 func (n *NS) askProxyMode(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
-	if !n.rootListens(proxyPort) {
-		return ""
-	}
 	for _, ip := range [...]string{"127.0.0.1", "::1"} {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(ip, fmt.Sprint(proxyPort)))
@@ -130,7 +127,7 @@ func (n *NS) askProxyMode(ctx context.Context) string {
 			continue
 		}
 		mode, err := proxyMode(ctx, conn)
-		if err := errors.Join(err, conn.Close()); err == nil && mode != "" {
+		if err := errors.Join(err, conn.Close()); err == nil && mode != "" && n.rootListens(proxyPort) {
 			return mode
 		}
 	}
