@@ -9,7 +9,7 @@ import (
 // Calico's (felix/rules/rule_defs.go). The longer of two that overlap comes first.
 var bulkPrefixes = [...]string{
 	"KUBE-SVC-", "KUBE-SEP-", "KUBE-SVL-", "KUBE-EXT-", "KUBE-FW-", "KUBE-XLB-", "KUBE-NWPLCY-", "KUBE-POD-FW-",
-	"cali-tw-", "cali-fw-", "cali-sm-", "cali-pri-", "cali-pro-", "cali-pi-", "cali-po-", "cali-gi-", "cali-go-", "CNI-DN-",
+	"cali-tw-", "cali-fw-", "cali-sm-", "cali-pri-", "cali-pro-", "cali-pi-", "cali-po-", "cali-gi-", "cali-go-", "CNI-DN-", "CNI-SN-",
 }
 
 // slashPrefixes start such names where a slash follows, which kube-proxy's own chains and sets in its nftables table never have (pkg/proxy/nftables).
