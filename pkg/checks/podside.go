@@ -93,11 +93,18 @@ func globalAddress(ns *facts.Namespace, link int, v4 bool) netip.Prefix {
 }
 
 // onlyIPv6 says whether the cluster's pods are known to have no IPv4: by their CIDRs, by the subnets of the running CNI configuration, or by the
-// addresses of the pods themselves.
+// addresses of the pods themselves; where none of these is known, by those of the node.
 func onlyIPv6(s *facts.Snapshot) bool {
 	known := slices.Concat(s.Intent.PodCIDRs, s.Intent.NodePodCIDR, mainPlugin(running(s.CNI)).Subnets)
 	for i := range s.Pods {
 		for _, a := range s.Pods[i].Addresses {
+			if a.Scope == "global" {
+				known = append(known, a.Prefix)
+			}
+		}
+	}
+	if len(known) == 0 {
+		for _, a := range s.Host.Addresses {
 			if a.Scope == "global" {
 				known = append(known, a.Prefix)
 			}

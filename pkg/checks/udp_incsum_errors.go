@@ -21,17 +21,17 @@ var UDPInCsumErrors = &check.Check{
 The kernel drops a UDP packet whose checksum is wrong, without an answer. On a tunnel's port each such packet is a packet of a pod.
 
 **How it is seen.** Connections between nodes take a second or more to open, DNS answers are missing now and then. ~Udp: InCsumErrors~ in
-~/proc/net/snmp~ (~Udp6InCsumErrors~ in ~/proc/net/snmp6~) rises. With it rises the drops column of the socket that should have had the packet in
-~/proc/net/udp~, for a tunnel the line of its port: ~:2118~ is 8472, ~:12B5~ is 4789, ~:17C1~ is 6081. A capture shows the packet arriving, and tcpdump -v
-says ~bad udp cksum~.
+~/proc/net/snmp~ (~Udp6InCsumErrors~ in ~/proc/net/snmp6~) rises. Where the node tracks no connections, the drops column of the socket in
+~/proc/net/udp~ rises with it, for a tunnel in the line of its port: ~:2118~ is 8472, ~:12B5~ is 4789, ~:17C1~ is 6081. A capture shows the
+packet arriving, and tcpdump -vv says ~bad udp cksum~.
 
-**Why.** The kernel verifies the checksum before it delivers a packet, for tunnels before it unpacks one (~udp_queue_rcv_one_skb~), and counts a failure
-in InCsumErrors and on the socket. The node that **sent** the packet is at fault, not the one that counts: a NAT that spoilt an unfinished checksum
-(tunnel-tx-checksum), or a NIC whose offload for tunnels is broken.
+**Why.** The kernel verifies the checksum before it delivers a packet, for tunnels before it unpacks one (~udp_queue_rcv_one_skb~), and counts a
+failure in InCsumErrors and on the socket. The node that **sent** the packet is at fault, not the one that counts: a NAT that spoilt an
+unfinished checksum (tunnel-tx-checksum), or a NIC whose offload for tunnels is broken.
 
-With **connection tracking**, which every node with Services has, the socket's drops stay as they are: tracking sums the packet up first, counts it
-as ~invalid~ (~conntrack -S~), and UDP refuses it before it looks for a socket (~nf_ip_checksum~, ~udp4_csum_init~; measured on 6.18). Then nobody
-counts which port the packets were for, and a tunnel on the node is the likely one.
+With **connection tracking**, which every node with Services has, the socket's drops stay as they are: tracking sums the packet up first, counts
+it as ~invalid~ (~conntrack -S~), and UDP refuses it before it looks for a socket (~nf_ip_checksum~, ~udp4_csum_init~; measured on 6.18). Then
+nobody counts which port the packets were for, and a tunnel on the node is the likely one.
 
 Critical: the drops of a tunnel's own socket rise with the counter. Warning, from 3 errors a minute on: drops on another socket; a tunnel on
 the node whose socket connection tracking hides; or sockets that could not be read. Info: that many errors without any of it, which is what
@@ -41,7 +41,7 @@ damaged packets to closed ports look like; the internet is full of them.
 given and read the source addresses of the packets that tcpdump calls bad.
 
 **No fault.** A capture on the node that **sends** shows bad checksums on every healthy node with checksum offload: the NIC finishes them after
-tcpdump has seen them. Below 3 a minute on other ports nothing is reported.
+tcpdump has seen them; so the command takes incoming packets only. Below 3 a minute on other ports nothing is reported.
 `),
 	Needs:    []facts.Kind{facts.KindCounters},
 	Wants:    []facts.Kind{facts.KindSockets, facts.KindTunnels, facts.KindConntrack},
@@ -108,7 +108,7 @@ func badChecksums(s *facts.Snapshot, ns *facts.Namespace) (check.Finding, bool) 
 	}
 	f.Fixes = []fix.Fix{{
 		Title:  "find who sends bad checksums",
-		Advice: []string{fix.Shell(ns, "timeout", "60", "tcpdump", "-ni", "any", "-v", "udp") + " | grep -B1 'bad udp cksum'"},
+		Advice: []string{fix.Shell(ns, "timeout", "60", "tcpdump", "-ni", "any", "-Q", "in", "-vv", "udp") + " | grep -B1 'bad udp cksum'"},
 	}}
 	return f, true
 }
@@ -118,7 +118,7 @@ func findSenders(ns *facts.Namespace, tunnel *facts.Link) fix.Fix {
 	return fix.Fix{
 		Title: "find the nodes that send bad checksums",
 		Advice: []string{
-			fix.Shell(ns, "timeout", "60", "tcpdump", "-ni", "any", "-v", "udp", "dst", "port", fmt.Sprint(tunnel.Tunnel.Port)) + " | grep -B1 'bad udp cksum'",
+			fix.Shell(ns, "timeout", "60", "tcpdump", "-ni", "any", "-Q", "in", "-vv", "udp", "dst", "port", fmt.Sprint(tunnel.Tunnel.Port)) + " | grep -B1 'bad udp cksum'",
 			"on those nodes: netmendctl audit --check tunnel-tx-checksum",
 		},
 	}
