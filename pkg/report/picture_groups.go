@@ -46,7 +46,7 @@ func measure(g group) block {
 	const most = pictureWidth - 2*margin - indent
 	b := block{group: g, named: len(g.Pods) <= fewPods, head: titleSpace}
 	if g.Bridge != nil {
-		b.head = deviceHeight + gap/2
+		b.head = g.Bridge.height() + gap/2
 	}
 	if len(g.Ports) > 0 {
 		b.head += titleSpace
@@ -99,8 +99,8 @@ func (p *picture) block(b block, x, y int) {
 	p.add(shape{X: x, Y: y, W: b.w, H: b.h, Class: "group", Tip: b.Title + ", " + count}, nil)
 	top := y + blockPad
 	if b.Bridge != nil {
-		p.device(*b.Bridge, x+blockPad, top, min(b.w-2*blockPad, deviceWidth))
-		top += deviceHeight + gap/2
+		p.device(*b.Bridge, x+blockPad, top)
+		top += b.Bridge.height() + gap/2
 	} else {
 		p.caption(b.Title, x+blockPad, top, b.w-2*blockPad)
 		top += titleSpace
