@@ -65,7 +65,11 @@ func momentParts(d *Document) []string {
 		parts[0] = d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if d.Window > 0 {
-		parts = append(parts, "counters over "+strconv.FormatFloat(math.Round(d.Window*10)/10, 'f', -1, 64)+" s")
+		seconds := "less than 0.1"
+		if rounded := math.Round(d.Window*10) / 10; rounded > 0 {
+			seconds = strconv.FormatFloat(rounded, 'f', -1, 64)
+		}
+		parts = append(parts, "counters over "+seconds+" s")
 	} else {
 		parts = append(parts, "one sample")
 	}
