@@ -40,7 +40,7 @@ gen: ## write the generated files again
 .PHONY: bench
 bench: ## measure an audit beside iptables-save, and with many pods (root, a few minutes)
 	@scripts/packages.sh $(shell cat scripts/packages.txt)
-	@$(GO) test -count=1 -timeout 30m -run '^$$' -bench . ./test/bench
+	@$(GO) test -count=1 -timeout 30m -run "^$$" -bench . -benchtime 1x ./test/bench
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

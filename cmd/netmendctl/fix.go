@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -70,12 +71,6 @@ func (f *fixCommand) run(ctx context.Context) error {
 	if err := f.output.known("text", "json"); err != nil {
 		return err
 	}
-	if f.source.from != "" && !f.dryRun {
-		return errors.New("--from reads a document, which cannot be mended: it goes with --dry-run only")
-	}
-	if !f.dryRun && !f.yes && (f.output.format == "json" || !f.env.isTerminal(f.env.in)) {
-		return errors.New("there is no terminal to ask: give --yes to make the fixes, or --dry-run to see them")
-	}
 	chosen, names, err := f.chosen()
 	if err != nil {
 		return err
@@ -84,6 +79,18 @@ func (f *fixCommand) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.source.from != "" && !f.dryRun {
+		return errors.New("--from reads a document, which cannot be mended: it goes with --dry-run only")
+	}
+	if !f.dryRun && !f.yes && (f.output.format == "json" || !f.env.isTerminal(f.env.in)) {
+		return errors.New("there is no terminal to ask: give --yes to make the fixes, or --dry-run to see them")
+	}
+	var earlier []string
+	if !f.dryRun {
+		if earlier, err = f.settle(ctx); err != nil {
+			return err
+		}
+	}
 	s, err := f.source.snapshot(ctx, f.env, f.kinds(checks))
 	if err != nil {
 		return err
@@ -91,7 +98,7 @@ func (f *fixCommand) run(ctx context.Context) error {
 	proposals, others := f.env.suite.Propose(audit.Judge(s, checks), chosen)
 	plan, refused := fix.Plan(proposals)
 	doc := newMendDocument(s, plan, append(refused, others...))
-	doc.DryRun = f.dryRun
+	doc.DryRun, doc.Warnings = f.dryRun, append(doc.Warnings, earlier...)
 	style, err := f.output.style(f.env)
 	if err != nil {
 		return err
@@ -174,6 +181,42 @@ func (f *fixCommand) ask(ctx context.Context, n int) error {
 	}
 }
 
+// settle deals with earlier fixes before the node is read: what a process left that died, and what somebody else has changed since. The lock is given back
+// while a person thinks.
+func (f *fixCommand) settle(ctx context.Context) (lines []string, err error) {
+	m, err := f.journal.open(ctx, f.source.root, f.source.netns, repair.Options{Who: "netmendctl fix", Suspects: f.suspectsNow(ctx)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	lines = settledLines(m)
+	ended, err := m.Look(ctx)
+	if err != nil {
+		lines = append(lines, fmt.Sprintf("warning: look at earlier fixes: %v", err))
+	}
+	for _, e := range ended {
+		lines = append(lines, endedLine(e))
+	}
+	return lines, nil
+}
+
+// suspectsNow reads who may set a value back once somebody has.
+func (f *fixCommand) suspectsNow(ctx context.Context) func(fix.Change) string {
+	source, err := f.source.source()
+	source.Kinds, source.Now, source.Window = []facts.Kind{facts.KindAgents, facts.KindSysctlFiles}, f.env.now, 0
+	read := sync.OnceValues(func() (*facts.Snapshot, error) { return f.env.collect(ctx, source) })
+	return func(c fix.Change) string {
+		if err != nil {
+			return "" // the flags are refused later
+		}
+		s, err := read()
+		if err != nil {
+			return ""
+		}
+		return suspects(s, c)
+	}
+}
+
 // mend makes the planned fixes, each by itself, and judges the node again.
 func (f *fixCommand) mend(ctx context.Context, s *facts.Snapshot, checks []*check.Check, plan []fix.Proposal, doc *mendDocument) (err error) {
 	m, err := f.journal.open(ctx, f.source.root, f.source.netns, repair.Options{
@@ -183,11 +226,11 @@ func (f *fixCommand) mend(ctx context.Context, s *facts.Snapshot, checks []*chec
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if _, err := m.Look(ctx); err != nil {
-		doc.Warnings = append(doc.Warnings, fmt.Sprintf("look at earlier fixes: %v", err))
-	}
 	doc.Warnings = append(doc.Warnings, settledLines(m)...)
 	for _, p := range plan {
+		if ctx.Err() != nil {
+			break // what is not done is not among the results
+		}
 		e, err := m.Apply(ctx, p)
 		doc.Results = append(doc.Results, newResult(s, p, e, err))
 	}

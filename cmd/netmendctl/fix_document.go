@@ -119,7 +119,7 @@ func (r *resultOfFix) prove(now *check.Report) {
 
 // failed says whether something that was planned was not done, or not proved.
 func (d *mendDocument) failed() bool {
-	return slices.ContainsFunc(d.Results, func(r resultOfFix) bool { return !r.Proved })
+	return !d.DryRun && len(d.Results) < len(d.Plan) || slices.ContainsFunc(d.Results, func(r resultOfFix) bool { return !r.Proved })
 }
 
 // bootWarnings name the files that set another value than the fix at boot. Netmend's own is the last of sysctl.d but for those whose names come later; sysctl(8)

@@ -240,4 +240,3 @@ func TestBrokenOutput(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, fs.ErrClosed }
-

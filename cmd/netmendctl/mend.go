@@ -98,10 +98,19 @@ func shown(value string) string {
 // settledLines tell what was found of a process that died, or of an earlier boot.
 func settledLines(m *mending) (lines []string) {
 	for _, e := range m.Settled() {
-		lines = append(lines, fmt.Sprintf("fix %d (%s on %s) is %s now: %s", e.ID, e.Check, where(e.On), e.State, e.Reason))
+		lines = append(lines, endedLine(e))
 	}
 	for _, w := range m.Warnings() {
 		lines = append(lines, "warning: "+w)
 	}
 	return lines
+}
+
+// endedLine tells what has become of an earlier fix.
+func endedLine(e repair.Entry) string {
+	text := fmt.Sprintf("fix %d (%s on %s) is %s now", e.ID, e.Check, where(e.On), e.State)
+	if e.Reason != "" {
+		text += ": " + e.Reason
+	}
+	return text
 }

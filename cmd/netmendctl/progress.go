@@ -11,8 +11,8 @@ type progress struct {
 	env *env
 
 	mu       sync.Mutex
-	shown    bool // there is a line to clear
-	watching bool // the window passes, and says so itself
+	text     string // of the line that is shown; empty: none
+	watching bool   // the window passes, and says so itself
 }
 
 // patience is how long nothing is said.
@@ -69,14 +69,17 @@ func (p *progress) window(done, total time.Duration) {
 
 // show replaces the line. A terminal that is gone needs no progress, so its error is nobody's.
 func (p *progress) show(text string) {
-	p.shown = true
+	if text == p.text {
+		return
+	}
+	p.text = text
 	_, _ = fmt.Fprintf(p.env.err, "\r\x1b[K%s", text)
 }
 
 func (p *progress) clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.shown {
+	if p.text != "" {
 		_, _ = fmt.Fprint(p.env.err, "\r\x1b[K")
 	}
 }

@@ -17,18 +17,20 @@ var BridgeMTU = &check.Check{
 	Doc: markdown(`
 What the node sends into a bridge may be as large as the bridge's MTU. A port with a smaller one drops what is larger, without an answer.
 
-**How it is seen.** From the node, or through it, large packets to one pod are lost while others get them. ~tx_dropped~ of that port (~ip -s link~) rises. TCP to
-such a pod mostly works, as the pod's own MTU bounds the segments that it asks for; UDP and what is forwarded with a larger size do not.
+**How it is seen.** From the node, or through it, large packets to one pod are lost while others get them. ~tx_dropped~ of that port (~ip -s
+link~) rises. TCP to such a pod mostly works, as the pod's own MTU bounds the segments that it asks for; UDP and what is forwarded with a larger
+size do not.
 
-**Why.** A bridge does not fragment and sends no ICMP: ~br_dev_queue_push_xmit~ drops a frame that is more than 4 bytes, a VLAN header, above the port's
-MTU. The kernel sets a bridge's MTU to the smallest of its ports' by itself, but only until somebody sets it (~ip link set~, systemd-networkd, a script).
-From then on it stays, and lowering a port below it leaves the bridge larger (~br_mtu_auto_adjust~, BROPT_MTU_SET_BY_USER; seen on 6.18).
+**Why.** A bridge does not fragment and sends no ICMP: ~br_dev_queue_push_xmit~ drops a frame that is more than 4 bytes, a VLAN header, above
+the port's MTU. The kernel sets a bridge's MTU to the smallest of its ports' by itself, but only until somebody sets it (~ip link set~,
+systemd-networkd, a script). From then on it stays, and lowering a port below it leaves the bridge larger (~br_mtu_auto_adjust~,
+BROPT_MTU_SET_BY_USER; seen on 6.18).
 
-Warning where the bridge is one that pods depend on: the CNI's, or one that the default route or a tunnel leaves by. Info for other bridges, such
-as those of virtual machines.
+Warning where the bridge is one that pods depend on: the CNI's, or one that the default route or a tunnel leaves by. Info for other bridges,
+such as those of virtual machines.
 
-**Fix.** By hand: find out why the port is smaller. If it is right (the tunnel or the uplink carries no more), lower the bridge with the printed command, and
-where its MTU is set at boot. If the port is a leftover of an older configuration, make its pod again. Undo: the old number.
+**Fix.** By hand: find out why the port is smaller. If it is right (the tunnel or the uplink carries no more), lower the bridge with the printed
+command, and where its MTU is set at boot. If the port is a leftover of an older configuration, make its pod again. Undo: the old number.
 
 **Cost.** Everything that the node sends through the bridge gets smaller.
 

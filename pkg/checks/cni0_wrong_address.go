@@ -28,7 +28,8 @@ length included. Tried with v1.9.1: another subnet, ~/16~ instead of ~/24~ and a
 address behind the right one does not. With ~forceAddress~ the plugin replaces it, so that is not judged.
 
 The right address is flannel's ~FLANNEL_SUBNET~, or for host-local that of its subnet: any host of it counts as right here, because a range may
-name its own gateway. Where neither is known, the address must at least be in the node's pod CIDR.
+name its own gateway. Where neither is known, the address must at least be in
+the node's pod CIDR; with another IPAM plugin nothing is judged.
 
 **Fix.** Where no pod is attached, delete the bridge: the next ADD makes it anew with the right address. Where pods are attached, that would cut
 them off, and they have addresses of the old subnet anyway: cordon and drain the node, delete the bridge, uncordon. netmend does neither by
@@ -81,7 +82,7 @@ func runCNI0WrongAddress(s *facts.Snapshot) []check.Finding {
 	node := fix.Shell(nil, nodeName(s))
 	f.Fixes = []fix.Fix{{
 		Title:  "drain the node, then delete the bridge",
-		Advice: []string{"kubectl drain " + node + " --ignore-daemonsets --delete-emptydir-data", remove, "kubectl uncordon " + node},
+		Advice: []string{drain(s), remove, "kubectl uncordon " + node},
 	}}
 	return []check.Finding{f}
 }
@@ -93,6 +94,9 @@ func gatewayPrefix(s *facts.Snapshot, p facts.CNIPlugin, got netip.Prefix) (want
 			return netip.Prefix{}, "", false
 		}
 		return s.CNI.Flannel.Subnet, "FLANNEL_SUBNET", got == s.CNI.Flannel.Subnet
+	}
+	if p.IPAM != "" && p.IPAM != "host-local" { // it has ranges of its own
+		return netip.Prefix{}, "", false
 	}
 	subnets := slices.DeleteFunc(slices.Clone(p.Subnets), func(c netip.Prefix) bool { return !c.Addr().Is4() })
 	if len(subnets) > 0 {

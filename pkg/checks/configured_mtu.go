@@ -14,8 +14,12 @@ func configuredMTU(s *facts.Snapshot, tunnel *facts.Link) (check.Finding, bool) 
 	if tunnel == nil || mtu <= tunnel.MTU {
 		return check.Finding{}, false
 	}
+	severity := check.Warning
+	if dualStackMTU(s, tunnel, mtu) {
+		severity = check.Info
+	}
 	return check.Finding{
-		Severity: check.Warning,
+		Severity: severity,
 		On:       s.Host.Ref(tunnel),
 		Message:  fmt.Sprintf("new pods get MTU %d, but the tunnel %s carries %d: their large packets depend on ICMP to get through", mtu, tunnel.Name, tunnel.MTU),
 		Evidence: []check.Evidence{

@@ -35,8 +35,8 @@ and nothing is bound to the static secondary, that is how virtual addresses and 
 network configuration, then restart the network and the pods that own the tunnel. Undo: put the line back. Until then the tunnel can be
 mended by itself: its finding says how.
 
-**When it is no fault.** Addresses of different prefixes, a /32 beside a network (keepalived, kube-vip), several addresses that all have no lifetime, and
-IPv6, where a static address beside an autoconfigured one is normal.
+**When it is no fault.** Addresses of different prefixes, a /32 beside a network (keepalived, kube-vip), several addresses that all have no
+lifetime, and IPv6, where a static address beside an autoconfigured one is normal.
 `),
 	Needs:    []facts.Kind{facts.KindTunnels, facts.KindAddresses},
 	Wants:    []facts.Kind{facts.KindLinks},

@@ -18,7 +18,8 @@ var DuplicateIPLocal = &check.Check{
 	Since: "v0.1.0",
 	Doc: markdown(`
 The kernel refuses a second copy of an address on one link only. On another link, in another pod, or as the target of another host route it
-takes it without a word, and then packets for the address go to one of the two: to the route that was made first, or to whoever answers ARP last.
+takes it without a word, and then packets for the address go to one of the two: to the route that was made first, or to whoever answers ARP
+last.
 
 **How it is seen.** A pod or the node is reachable now and then, or from some places only; answers come from the wrong machine; an established
 connection is reset. Restarting one of the two seems to mend it.
@@ -28,19 +29,20 @@ connection is reset. Restarting one of the two seems to mend it.
 - addresses of the node's own links. Two links with ~10.88.0.1/16~ give two connected routes, and only the first is used. Critical where both
   are up, a warning where one is down: its route is gone until it comes up, but the address stays local.
 - pods that are wired to this node by a veth, on one bridge or by routes: the same address twice, or an address of the node itself. Critical.
-- host routes ("/32", "/128") of one table and metric to the same address by different links. Critical.
+- host routes ("/32", "/128") of one table and metric to the same address by different links, one of which leads to a pod. Critical.
 - the route to a pod that is wired to this node: another link has a route to its address that the kernel prefers to the pod's own. Critical.
 - while a pod is made: host-local's reservation of its address, which another container holds. Critical.
-- reservations of host-local: the same address in two networks that are configured on the same bridge. A warning: nobody has both yet, or it would be
-  listed above.
+- reservations of host-local: the same address in two networks that are configured on the same bridge. A warning: nobody has both yet, or it
+  would be listed above.
 
 **Fix.** By hand, for only a person knows who is wrong. Usual reasons: a second CNI or container runtime with the same default network, a
 bridge that was given the address of the NIC below it while the NIC kept it, a reservation that was deleted while its pod lived, a restored
 or cloned ~/var/lib/cni~. Delete the pod that came last, or take the address off the link that should not have it. Undo: add it again.
 
-**When it is no fault.** Service addresses on kube-ipvs0 or another dummy, anycast on the loopback, a /32 or /128 that is repeated on many links (ptp plugin, calico,
-unnumbered links), virtual addresses on macvlans (keepalived, kube-vip), links in different VRFs, ports of Open vSwitch, different bridges that the node
-has no address on (isolated networks), 127/8, 169.254/16 and fe80::/10. The same address on another machine is not seen here.
+**When it is no fault.** Service addresses on kube-ipvs0 or another dummy, anycast on the loopback, a /32 or /128 that is repeated on many links
+(ptp plugin, calico, unnumbered links), virtual addresses on macvlans (keepalived, kube-vip), links in different VRFs, a gateway that several
+NICs have by DHCP, ports of Open vSwitch, different bridges that the node has no address on (isolated networks), 127/8, 169.254/16 and
+fe80::/10. The same address on another machine is not seen here.
 `),
 	Needs:    []facts.Kind{facts.KindPodLinks, facts.KindAddresses},
 	Wants:    []facts.Kind{facts.KindLinks, facts.KindPods, facts.KindRoutes, facts.KindCNIConfig, facts.KindIPAM},

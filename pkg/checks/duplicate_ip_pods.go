@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -142,6 +143,9 @@ func twiceRouted(s *facts.Snapshot, found map[netip.Addr]*duplicate) {
 	}
 	for _, k := range at.order {
 		links := at.members[k]
+		if !slices.ContainsFunc(links, func(l *facts.Link) bool { return l.Kind == "veth" }) {
+			continue // a gateway that several NICs have, as DHCP gives it
+		}
 		d := duplicate{severity: check.Critical}
 		same := true
 		for _, l := range links {

@@ -17,27 +17,31 @@ var ForwardBlocked = &check.Check{
 	Title: "A firewall drops what pods send or get through this node",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A packet of a pod is forwarded by the node, so it meets every chain at the forward hook. Docker sets the policy of ~FORWARD~ to DROP when it starts,
-ufw and many a hand-made ~nftables.conf~ do too, and firewalld ends its own chain with a reject. Something has to accept the pods' packets before.
+A packet of a pod is forwarded by the node, so it meets every chain at the forward hook. Docker sets the policy of ~FORWARD~ to DROP when it
+starts, ufw and many a hand-made ~nftables.conf~ do too, and firewalld ends its own chain with a reject. Something has to accept the pods'
+packets before.
 
-**How it is seen.** Pods talk to pods on their own node and to nothing else, or with the firewall's reject to nobody at all ("No route to host"). From the node
-itself everything works, because its own packets are not forwarded. It often begins when Docker or firewalld is (re)started.
+**How it is seen.** Pods talk to pods on their own node and to nothing else, or with the firewall's reject to nobody at all ("No route to
+host"). From the node itself everything works, because its own packets are not forwarded. It often begins when Docker or firewalld is
+(re)started.
 
 **Why.** All base chains at a hook are called in the order of their priority. An ~accept~ ends only the chain it stands in; a ~drop~ anywhere is
-final (nft(8), "base chains"). So an accept in iptables does not save a packet from firewalld's nftables table. kube-proxy's KUBE-FORWARD accepts what it has marked
-and answers, not a pod's first packet to another pod: with DROP and KUBE-FORWARD alone pods reach nothing, as seen on Linux 6.18.
+final (nft(8), "base chains"). So an accept in iptables does not save a packet from firewalld's nftables table. kube-proxy's KUBE-FORWARD
+accepts what it has marked and answers, not a pod's first packet to another pod: with DROP and KUBE-FORWARD alone pods reach nothing, as seen on
+Linux 6.18.
 
-**How it is judged.** Packets of a pod to the other nodes' pods, or by the default route where there is no tunnel, and the answers to them are followed through each base
-chain; on a Kubernetes node also connections from there. It is reported where every way ends in a drop or reject. A rule that is only partly understood, or a chain that
-was not read, may accept: then nothing is proven and nothing reported.
+**How it is judged.** Packets of a pod to the other nodes' pods, or by the default route where there is no tunnel, and the answers to them are
+followed through each base chain; on a Kubernetes node also connections from there, which are only worth knowing where no route says that other
+nodes' pods are there: the only node of a cluster needs none. It is reported where every way ends in a drop or reject. A rule that is only
+partly understood, or a chain that was not read, may accept: then nothing is proven and nothing reported.
 
-**Fix.** Two accepts for the node's pod network, both ways, in a chain of netmend's own at the head of ~FORWARD~. The undo takes them out again. They open
-no more than Kubernetes demands, but they are ahead of the firewall's own rules for those packets (DOCKER-USER among them). A native nftables chain cannot be helped
-from outside: for firewalld put the pod network into the zone "trusted", for others add the accepts to the file that makes the chain.
-Docker 28 and later leaves the policy alone with ~"ip-forward-no-drop": true~ in daemon.json.
+**Fix.** Two accepts for the node's pod network, both ways, in a chain of netmend's own at the head of ~FORWARD~. The undo takes them out again.
+They open no more than Kubernetes demands, but they are ahead of the firewall's own rules for those packets (DOCKER-USER among them). A native
+nftables chain cannot be helped from outside: for firewalld put the pod network into the zone "trusted", for others add the accepts to the file
+that makes the chain. Docker 28 and later leaves the policy alone with ~"ip-forward-no-drop": true~ in daemon.json.
 
-**When it is no fault.** DROP with flannel's, Calico's, kube-router's or the firewall plugin's accepts; a node without pods; Cilium and Calico's eBPF data plane, which
-forward ahead of these chains.
+**When it is no fault.** DROP with flannel's, Calico's, kube-router's or the firewall plugin's accepts; a node without pods; Cilium,
+OVN-Kubernetes and Calico's eBPF data plane, which forward ahead of these chains.
 `),
 	Needs:         []facts.Kind{facts.KindNFTables, facts.KindLegacy, facts.KindCNIConfig},
 	Wants:         []facts.Kind{facts.KindLinks, facts.KindRoutes},
@@ -49,9 +53,9 @@ forward ahead of these chains.
 
 // forwardsElsewhere says why the chains at the forward hook say nothing about pods.
 func forwardsElsewhere(s *facts.Snapshot) string {
-	for _, name := range []string{"cilium_host", "bpfin.cali"} {
+	for _, name := range []string{"cilium_host", "bpfin.cali", "ovn-k8s-mp0"} {
 		if s.Host.LinkNamed(name) != nil {
-			return "an eBPF data plane (" + name + ") forwards pods' packets ahead of these chains"
+			return "a data plane of its own (" + name + ") forwards pods' packets ahead of these chains"
 		}
 	}
 	if slices.ContainsFunc(running(s.CNI).Plugins, func(p facts.CNIPlugin) bool { return p.Type == "firewall" }) {
@@ -146,12 +150,15 @@ func ofFamily(prefixes []netip.Prefix, v6 bool) (out []netip.Prefix) {
 // judgeForward reports the flows of which a chain drops every packet.
 func judgeForward(s *facts.Snapshot, b baseChain, flows []podFlow) (check.Finding, bool) {
 	b = readFirewalld(b)
-	f := check.Finding{Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: b.name()}}
+	f := check.Finding{Severity: check.Info, On: facts.Ref{NetNS: s.Host.Inode, Name: b.name()}}
 	var what []string
 	for _, flow := range flows {
 		got, by := walkFilter(b.table, b.chain, flow.packet)
 		if got != dropped {
 			continue
+		}
+		if !flow.fromOutside {
+			f.Severity = check.Critical
 		}
 		if !slices.Contains(what, flow.what) {
 			what = append(what, flow.what)
@@ -162,6 +169,9 @@ func judgeForward(s *facts.Snapshot, b baseChain, flows []podFlow) (check.Findin
 		return f, false
 	}
 	f.Message = fmt.Sprintf("%s drops %s", b.name(), strings.Join(what, ", "))
+	if f.Severity == check.Info {
+		f.Message += " from beyond this node: no fault where it is the only node"
+	}
 	if p := b.chain.Packets; p != nil && b.chain.Policy == "drop" {
 		e := check.Evidence{Fact: "packets that met the policy of " + b.chain.Name, Got: fmt.Sprint(*p)}
 		if d := b.chain.DeltaPackets; d != nil {

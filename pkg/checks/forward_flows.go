@@ -11,8 +11,9 @@ import (
 
 // podFlow is one direction of what a pod network needs.
 type podFlow struct {
-	what   string
-	packet packet
+	what        string
+	packet      packet
+	fromOutside bool // connections from beyond the node, where no route says that other nodes' pods are there
 }
 
 // String says where the packets come from and go to.
@@ -61,9 +62,9 @@ func podFlows(s *facts.Snapshot, cidrs, own, cluster []netip.Prefix, v6 bool) (o
 		from, to := p, p
 		from.in, from.src, from.out, from.dst = pods, inside, others, outside
 		to.in, to.src, to.out, to.dst = others, outside, pods, inside
-		out = append(out, podFlow{"connections from pods", from.with("NEW")}, podFlow{"answers to pods", to.with("ESTABLISHED")})
+		out = append(out, podFlow{what: "connections from pods", packet: from.with("NEW")}, podFlow{what: "answers to pods", packet: to.with("ESTABLISHED")})
 		if s.Node.Kubelet {
-			out = append(out, podFlow{"connections to pods", to.with("NEW")}, podFlow{"answers from pods", from.with("ESTABLISHED")})
+			out = append(out, podFlow{"connections to pods", to.with("NEW"), !toPods}, podFlow{what: "answers from pods", packet: from.with("ESTABLISHED")})
 		}
 	}
 	return out

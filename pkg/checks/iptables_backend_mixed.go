@@ -16,24 +16,28 @@ var IPTablesBackendMixed = &check.Check{
 	Title: "Kubernetes' rules are in both iptables backends",
 	Since: "v0.1.0",
 	Doc: markdown(`
-The program ~iptables~ comes in two: **legacy** writes to the kernel's old xtables, **nft** to nftables. Each shows its own rules only, and the kernel runs both. kubelet,
-kube-proxy and the pod network must use the same one, and the containers among them choose it by what they find on the node.
+The program ~iptables~ comes in two: **legacy** writes to the kernel's old xtables, **nft** to nftables. Each shows its own rules only, and the
+kernel runs both. kubelet, kube-proxy and the pod network must use the same one, and the containers among them choose it by what they find on
+the node.
 
-**What breaks.** A packet passes both sets. A drop in either drops it. A Service is translated by the set that was registered later (tried on 6.18), and the set whose owner
-has moved to the other backend is never updated again: it sends connections to pods that are gone. Packets are masqueraded that should not be, or the other way round.
+**What breaks.** A packet passes both sets. A drop in either drops it. A Service is translated by the set that was registered later (tried on
+6.18), and the set whose owner has moved to the other backend is never updated again: it sends connections to pods that are gone. Packets are
+masqueraded that should not be, or the other way round.
 
-**How it is seen.** ~iptables-save~ on the node looks right, or empty, and Services fail for a part of the connections. It begins after an upgrade of the distribution,
-a change of ~update-alternatives --set iptables~, a kube-proxy image of another base, or a CNI that brings its own iptables.
+**How it is seen.** ~iptables-save~ on the node looks right, or empty, and Services fail for a part of the connections. It begins after an
+upgrade of the distribution, a change of ~update-alternatives --set iptables~, a kube-proxy image of another base, or a CNI that brings its own
+iptables.
 
-**How it is judged.** Chains that start with KUBE-, cali- or FLANNEL- in both backends of one IP version are a warning: the programs have not agreed. It is critical where
-both hold Services' chains (KUBE-SVC-), because then one of the two sets is stale. ~KUBE-IPTABLES-HINT~ and ~KUBE-KUBELET-CANARY~ are
-in the backend that kubelet uses (pkg/kubelet, ~initNetworkUtil~); it says which of the two should stay.
+**How it is judged.** Chains that start with KUBE-, cali- or FLANNEL- in both backends of one IP version are a warning: the programs have not
+agreed. It is critical where both hold Services' chains (KUBE-SVC-), because then one of the two sets is stale. ~KUBE-IPTABLES-HINT~ and
+~KUBE-KUBELET-CANARY~ are in the backend that kubelet uses (pkg/kubelet, ~initNetworkUtil~); it says which of the two should stay.
 
-**Fix.** By hand: drain the node, make every program use kubelet's backend, then remove the other's rules. A reboot is the surest way, because no program
-writes them again. Removing them live cuts connections; the saved file is the undo.
+**Fix.** By hand: drain the node, make every program use kubelet's backend, then remove the other's rules. A reboot is the surest way, because
+no program writes them again. Removing them live cuts connections; the saved file is the undo.
 
-**When it is no fault.** Tables that any call of ~iptables-legacy~ has created and left empty; Docker, firewalld or an administrator in the one backend while
-Kubernetes keeps to the other. A kubelet's canary alone beside nothing else of Kubernetes in that backend is a warning too: it leads the next container astray.
+**When it is no fault.** Tables that any call of ~iptables-legacy~ has created and left empty; Docker, firewalld or an administrator in the one
+backend while Kubernetes keeps to the other. A kubelet's canary alone beside nothing else of Kubernetes in that backend is a warning too: it
+leads the next container astray.
 `),
 	Needs:    []facts.Kind{facts.KindNFTables, facts.KindLegacy},
 	Severity: check.Critical,
@@ -139,7 +143,7 @@ func oneBackend(s *facts.Snapshot, program, keep, drop string, sure bool) fix.Fi
 	f := fix.Fix{
 		Title:  fmt.Sprintf("leave %s to one backend", program),
 		Cost:   "connections that the removed rules translate are cut, so the node is to be drained first",
-		Advice: []string{fix.Shell(nil, "kubectl", "drain", nodeName(s), "--ignore-daemonsets")},
+		Advice: []string{drain(s)},
 	}
 	if !sure {
 		f.Advice = append(f.Advice, program+" --version  # the node's own backend; make kubelet, kube-proxy and the pod network use the same one")

@@ -182,7 +182,7 @@ func (left networkLeftover) reboot(s *facts.Snapshot) fix.Fix {
 	node := fix.Shell(nil, nodeName(s))
 	x := fix.Fix{
 		Title: "drain the node and reboot it", Cost: "its pods move to other nodes",
-		Advice: []string{"kubectl drain " + node + " --ignore-daemonsets --delete-emptydir-data"},
+		Advice: []string{drain(s)},
 	}
 	mine := func(p facts.CNIPlugin) bool { return slices.Contains(left.types, p.Type) }
 	for _, f := range s.CNI.Files {

@@ -23,26 +23,26 @@ var ListenOverflow = &check.Check{
 	Title: "A listener's accept queue is full and new connections are dropped",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A connection whose handshake is complete waits in the listener's accept queue until the program accepts it. When the queue is full, the kernel drops
-further SYNs and the last ACK of handshakes without an answer.
+A connection whose handshake is complete waits in the listener's accept queue until the program accepts it. When the queue is full, the kernel
+drops further SYNs and the last ACK of handshakes without an answer.
 
-**How it is seen.** New connections to one port time out or take 1, 3 or 7 s, while open ones work. ~ListenOverflows~ in ~/proc/net/netstat~ rises
-**in the network namespace of the pod**; the node's own counters show nothing. ~ss -ltn~ in that namespace shows a Recv-Q above Send-Q: the queue
-holds one more than its limit when it is full (~sk_acceptq_is_full~ compares with ">").
+**How it is seen.** New connections to one port time out or take 1, 3 or 7 s, while open ones work. ~ListenOverflows~ in ~/proc/net/netstat~
+rises **in the network namespace of the pod**; the node's own counters show nothing. ~ss -ltn~ in that namespace shows a Recv-Q above Send-Q:
+the queue holds one more than its limit when it is full (~sk_acceptq_is_full~ compares with ">").
 
-**Why.** Either the program accepts too slowly (it is busy, blocked or has too few threads), or the queue is too short for bursts. Its limit is the
-smaller of what the program asks for in listen(2) and ~net.core.somaxconn~ of its namespace at that moment. A pod starts with the kernel's
+**Why.** Either the program accepts too slowly (it is busy, blocked or has too few threads), or the queue is too short for bursts. Its limit is
+the smaller of what the program asks for in listen(2) and ~net.core.somaxconn~ of its namespace at that moment. A pod starts with the kernel's
 default, not with the node's value: 4096 since Linux 5.4, 128 before.
 
 The check looks at the counter over the window, and at the queues at one moment, in the node's namespace and in each pod's.
 
-**Fix.** Where the queue is full and its limit is a ~somaxconn~ below 1024, raise that to 4096 (undo writes the old value). It helps only once the
-program calls listen again, so restart it. For a pod the lasting way is ~securityContext.sysctls~ with ~net.core.somaxconn~. Where the limit is the
-program's own, raise its backlog, or let it accept faster; no sysctl helps.
+**Fix.** Where the queue is full and its limit is a ~somaxconn~ below 1024, raise that to 4096 (undo writes the old value). It helps only once
+the program calls listen again, so restart it. For a pod the lasting way is ~securityContext.sysctls~ with ~net.core.somaxconn~. Where the limit
+is the program's own, raise its backlog, or let it accept faster; no sysctl helps.
 
 **Cost.** A longer queue hides a slow program longer: clients wait in it instead of being refused.
 
-**No fault.** A queue that is full only once in a while without ListenOverflows drops nothing. A limit of 0 is a listener that does not
+**No fault.** A queue that is full for a moment drops nothing unless ListenOverflows rises: look twice. A limit of 0 is a listener that does not
 take connections. ListenDrops without ListenOverflows are other drops (paws-listen-drops).
 `),
 	Needs:    []facts.Kind{facts.KindCounters, facts.KindSockets},

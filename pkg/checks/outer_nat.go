@@ -3,6 +3,7 @@ package checks
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -15,7 +16,12 @@ type outerNAT struct {
 }
 
 // outerTranslation finds the first path of a tunnel on which MASQUERADE changes the outer packets; nil where the rules prove none.
+//
+// A tunnel whose own address is not the node's sends nothing that could be translated (vtep-identity).
 func outerTranslation(ns *facts.Namespace, l *facts.Link) *outerNAT {
+	if len(ns.Addresses) > 0 && l.Tunnel.Local.IsValid() && !ownAddress(ns, l.Tunnel.Local.Unmap()) {
+		return nil
+	}
 	for _, path := range outerPaths(ns, l) {
 		src := l.Tunnel.Local.Unmap()
 		m := masqueraded(ns, tunnelPacket(src, path), l.Tunnel.Port)
@@ -39,6 +45,15 @@ func outerTranslation(ns *facts.Namespace, l *facts.Link) *outerNAT {
 		}
 	}
 	return nil
+}
+
+// ownAddress says whether packets to an address are for the node, by an address of a link or a local route.
+func ownAddress(ns *facts.Namespace, addr netip.Addr) bool {
+	if slices.ContainsFunc(ns.Addresses, func(a facts.Address) bool { return a.Prefix.Addr().Unmap() == addr }) {
+		return true
+	}
+	r := ns.RouteTo(addr, netip.Addr{})
+	return r != nil && r.Type == "local"
 }
 
 // tunnelPacket is the outer packet to a peer as postrouting meets it: new, and the node's own.

@@ -38,8 +38,8 @@ those a minute are reported as info: mostly a middlebox that rewrites timestamps
 
 **Fix.** None of its own: switch ~tcp_tw_recycle~ off (tcp-tw-recycle), on the node or in the pod that is named.
 
-**No fault.** Listener drops without PAWSPassive are full queues (listen-overflow). Many sockets in TIME_WAIT, and a high ~TWKilled~, are not drops;
-on newer kernels ~TWKilled~ only counts TIME_WAITs of at most four seconds.
+**No fault.** Listener drops without PAWSPassive are full queues (listen-overflow). Many sockets in TIME_WAIT, and a high ~TWKilled~, are not
+drops; on newer kernels ~TWKilled~ only counts TIME_WAITs of at most four seconds.
 `),
 	Needs:    []facts.Kind{facts.KindCounters},
 	Wants:    []facts.Kind{facts.KindSysctls},

@@ -22,26 +22,27 @@ var PodMTUMismatch = &check.Check{
 	Doc: markdown(`
 A pod's interface, the node's end of it and the tunnel to other nodes should agree about the largest packet.
 
-**How it is seen.** Pods answer ping and short requests, and hang on large ones. Where the two ends of the pod's link differ, ~tx_dropped~ of the node's end
-(~ip -s link~) rises with every large packet and nobody is told. Where the pod has more than the tunnel, the node answers large packets with "fragmentation
-needed"; a network policy or firewall that drops this ICMP makes a black hole of it.
+**How it is seen.** Pods answer ping and short requests, and hang on large ones. Where the two ends of the pod's link differ, ~tx_dropped~ of
+the node's end (~ip -s link~) rises with every large packet and nobody is told. Where the pod has more than the tunnel, the node answers large
+packets with "fragmentation needed"; a network policy or firewall that drops this ICMP makes a black hole of it.
 
-**Why.** A veth passes frames of up to its peer's MTU and 4 bytes, and drops larger ones without a word (~is_skb_forwardable~): a link drops, it does
-not fragment. This was measured on 6.18: with 1500 in the pod and 1400 on the node's end, packets of 1404 bytes pass and of 1405 are lost.
+**Why.** A veth passes frames of up to its peer's MTU and 4 bytes, and drops larger ones without a word (~is_skb_forwardable~): a link drops, it
+does not fragment. This was measured on 6.18: with 1500 in the pod and 1400 on the node's end, packets of 1404 bytes pass and of 1405 are lost.
 
-Critical: the pod sends more than the node's end takes. Warning: the node's end sends more than the pod takes, or the pod has more than the tunnel. A
-pod of 1500 behind a tunnel of 1300 was measured too: the node's answer lowers the path MTU and TCP goes on, so nothing is lost by that alone. Warning,
-too: the CNI's configuration gives new pods more than the tunnel carries, as flannel does over IPv6, where it publishes 1450 and the kernel clamps the device
-to 1430.
+Critical: the pod sends more than the node's end takes. Warning: the node's end sends more than the pod takes, or the pod has more than the
+tunnel. A pod of 1500 behind a tunnel of 1300 was measured too: the node's answer lowers the path MTU and TCP goes on, so nothing is lost by
+that alone. Warning, too: the CNI's configuration gives new pods more than the tunnel carries, as flannel does over IPv6, where it publishes
+1450 and the kernel clamps the device to 1430. Info: the same on a node of both IP versions, where the IPv4 tunnel carries it.
 
-**Fix.** Set both ends of the pod's link to the smallest of the three; undo sets the old numbers. It takes effect at once and is gone with the pod, so
-correct the CNI's configuration first, and it is best done while the pod is made.
+**Fix.** Set both ends of the pod's link to the smallest of the three; undo sets the old numbers. It takes effect at once and is gone with the
+pod, so correct the CNI's configuration first, and it is best done while the pod is made.
 
 **Cost.** Smaller packets: a few percent more headers for this pod.
 
-**No fault.** Only links of the CNI are judged: those with an address of a pod CIDR, those on the CNI's bridge, and while a pod is made those of its result; a docker0 container of 1500 beside a
-flannel of 1450 is not. A smaller MTU on the pod's default route counts as the pod's. An MTU smaller than necessary loses nothing. A bridge with
-a smaller MTU than its pods is none either: a bridge checks it only for what the node itself sends.
+**No fault.** Only links of the CNI are judged: those with an address of a pod CIDR, those on the CNI's bridge, and while a pod
+is made those of its result; a docker0 container of 1500
+beside a flannel of 1450 is not. A smaller MTU on the pod's default route counts as the pod's. An MTU smaller than necessary loses nothing. A
+bridge with a smaller MTU than its pods is none either: a bridge checks it only for what the node itself sends.
 `),
 	Needs:    []facts.Kind{facts.KindPods, facts.KindPodLinks},
 	Wants:    []facts.Kind{facts.KindTunnels, facts.KindAddresses, facts.KindRoutes, facts.KindCNIConfig},
@@ -79,25 +80,42 @@ a smaller MTU than its pods is none either: a bridge checks it only for what the
 func podCIDRs(s *facts.Snapshot) []netip.Prefix {
 	out := append(slices.Clone(s.Intent.PodCIDRs), s.Intent.NodePodCIDR...)
 	if s.CNI != nil && s.CNI.Flannel != nil && s.CNI.Flannel.Network.IsValid() {
-		out = append(out, s.CNI.Flannel.Network)
+		out = append(out, s.CNI.Flannel.Network, s.CNI.Flannel.IPv6Network)
 	}
 	return slices.DeleteFunc(out, func(p netip.Prefix) bool { return !p.IsValid() || p.Bits() == 0 })
 }
 
 // podTunnel is the tunnel with the smallest MTU that routes to pods of other nodes lead into; nil where there is none. A VPN beside it is not asked.
 func podTunnel(s *facts.Snapshot) (narrowest *facts.Link) {
+	for _, l := range podTunnels(s) {
+		if narrowest == nil || l.MTU < narrowest.MTU {
+			narrowest = l
+		}
+	}
+	return narrowest
+}
+
+// podTunnels are the tunnels that routes to pods of other nodes lead into, each as often as it has routes.
+func podTunnels(s *facts.Snapshot) (out []*facts.Link) {
 	cidrs := podCIDRs(s)
 	for _, r := range s.Host.Routes {
 		l := s.Host.Link(r.Link)
 		if l == nil || !tunnelUp(l) || !r.Dst.IsValid() || r.Dst.Bits() == 0 || r.Table != facts.TableMain {
 			continue
 		}
-		toPods := cniTunnel(l) || slices.ContainsFunc(cidrs, func(c netip.Prefix) bool { return covers(c, r.Dst) })
-		if toPods && (narrowest == nil || l.MTU < narrowest.MTU) {
-			narrowest = l
+		if cniTunnel(l) || insideAny(r.Dst, cidrs) {
+			out = append(out, l)
 		}
 	}
-	return narrowest
+	return out
+}
+
+// dualStackMTU says whether an MTU that is too large for a tunnel is flannel's on a node of both IP versions: it reckons with the headers of IPv4, which are
+// 20 bytes smaller, and the IPv4 tunnel beside this one carries it.
+func dualStackMTU(s *facts.Snapshot, tunnel *facts.Link, mtu int) bool {
+	return outerV6(&s.Host, tunnel) && mtu <= tunnel.MTU+20 && slices.ContainsFunc(podTunnels(s), func(l *facts.Link) bool {
+		return !outerV6(&s.Host, l) && l.MTU >= mtu
+	})
 }
 
 // linkOfCNI says whether a pod's link was made by the CNI and carries the pod network.
@@ -148,6 +166,9 @@ func podMTU(s *facts.Snapshot, p vethPair, tunnel *facts.Link) (check.Finding, b
 		f.Message = fmt.Sprintf("the node's end %s sends packets of up to %d, but the pod takes %d: larger ones are dropped without an answer", p.outer.Name, p.nodeSends, p.inner.MTU)
 	case tunnel != nil && p.podSends > tunnel.MTU:
 		f.Message = fmt.Sprintf("the pod sends packets of up to %d, but the tunnel %s carries %d: large ones depend on ICMP to get through", p.podSends, tunnel.Name, tunnel.MTU)
+		if dualStackMTU(s, tunnel, p.podSends) {
+			f.Severity = check.Info
+		}
 	default:
 		return f, false
 	}

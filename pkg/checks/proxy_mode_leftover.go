@@ -16,29 +16,32 @@ var ProxyModeLeftover = &check.Check{
 	Title: "Rules of a mode that kube-proxy no longer runs in",
 	Since: "v0.1.0",
 	Doc: markdown(`
-kube-proxy writes its rules in one of three modes: iptables, nftables or ipvs. When the mode is changed, the rules of the old one can stay. Between iptables and ipvs
-kube-proxy removes nothing, since it counts both as based on iptables; between those and nftables it does (cmd/kube-proxy, ~platformCleanup~), but only
-in the iptables backend of its own image, and only if that version knows the old mode. With its replacement by Cilium or kube-router nobody removes anything.
+kube-proxy writes its rules in one of three modes: iptables, nftables or ipvs. When the mode is changed, the rules of the old one can stay.
+Between iptables and ipvs kube-proxy removes nothing, since it counts both as based on iptables; between those and nftables it does
+(cmd/kube-proxy, ~platformCleanup~), but only in the iptables backend of its own image, and only if that version knows the old mode. With its
+replacement by Cilium or kube-router nobody removes anything.
 
 **What breaks.** Rules that nobody updates name pods that are gone. Whether packets reach them depends on the order in the kernel:
 
-- Services' rules of iptables and of nftables are at the same hooks with the same priority, and there the chains that were registered **later** come first; what
-  the first has translated the second leaves alone (~nf_nat_inet_fn~; tried on 6.18). An nftables table that was left over is mostly the later one, so it wins: a part of the
-  connections goes nowhere, more with every pod that is replaced. Critical. Left-over iptables rules are the earlier ones: they serve what the new mode does not know,
-  such as the address and node port of a deleted Service. A warning.
-- IPVS comes last, at the way into the node (~ip_vs_remote_request4~, hook LOCAL_IN). Left-over nftables rules are ahead of it: critical. The other way round IPVS gets only what
-  the current rules did not translate, but the virtual IPs stay on kube-ipvs0 and are therefore local: an address that now belongs to somebody else is answered by
-  this node. A warning.
+- Services' rules of iptables and of nftables are at the same hooks with the same priority, and there the chains that were registered **later**
+  come first; what the first has translated the second leaves alone (~nf_nat_inet_fn~; tried on 6.18). An nftables table that was left over is
+  mostly the later one, so it wins: a part of the connections goes nowhere, more with every pod that is replaced. Critical. Left-over iptables
+  rules are the earlier ones: they serve what the new mode does not know, such as the address and node port of a deleted Service. A warning.
+- IPVS comes last, at the way into the node (~ip_vs_remote_request4~, hook LOCAL_IN). Left-over nftables rules are ahead of it: critical. The
+  other way round IPVS gets only what the current rules did not translate, but the virtual IPs stay on kube-ipvs0 and are therefore local: an
+  address that now belongs to somebody else is answered by this node. A warning.
 - Chains that no base chain leads to only take up space, and mislead the next program that looks. A warning.
 
-**How it is seen.** Some Services fail for a part of the connections after the change of mode, on nodes that were not rebooted. ~curl 127.0.0.1:10249/proxyMode~
-says one mode, and ~iptables-save~, ~nft list tables~ or ~ip addr show kube-ipvs0~ show another.
+**How it is seen.** Some Services fail for a part of the connections after the change of mode, on nodes that were not rebooted. ~curl
+127.0.0.1:10249/proxyMode~ says one mode, and ~iptables-save~, ~nft list tables~ or ~ip addr show kube-ipvs0~ show another.
 
-**Fix.** By hand: drain the node, then reboot it. Or run ~kube-proxy --cleanup~ once, which removes the rules of **all** modes, and start kube-proxy again. There is no undo but
-kube-proxy itself, which writes the current mode's rules when it starts. Cost: connections to Services on the node are cut.
+**Fix.** By hand: drain the node, then reboot it. Or run ~kube-proxy --cleanup~ once, which removes the rules of **all** modes, and start
+kube-proxy again. There is no undo but kube-proxy itself, which writes the current mode's rules when it starts. Cost: connections to Services on
+the node are cut.
 
-**When it is no fault.** kubelet's own chains (KUBE-FIREWALL, KUBE-KUBELET-CANARY, KUBE-IPTABLES-HINT), KUBE-POSTROUTING and KUBE-MARK-MASQ, which ipvs mode needs too;
-IPVS servers of others (keepalived) where there is no kube-ipvs0; kube-ipvs0 without addresses. Rules in both iptables backends are told by iptables-backend-mixed.
+**When it is no fault.** kubelet's own chains (KUBE-FIREWALL, KUBE-KUBELET-CANARY, KUBE-IPTABLES-HINT), KUBE-POSTROUTING and KUBE-MARK-MASQ,
+which ipvs mode needs too; IPVS servers of others (keepalived) where there is no kube-ipvs0; kube-ipvs0 without addresses. Rules in both
+iptables backends are told by iptables-backend-mixed.
 `),
 	Needs:    []facts.Kind{facts.KindProxy},
 	Wants:    []facts.Kind{facts.KindNFTables, facts.KindLegacy, facts.KindIPVS, facts.KindLinks, facts.KindAddresses, facts.KindAgents},
@@ -65,8 +68,8 @@ func runProxyModeLeftover(s *facts.Snapshot) []check.Finding {
 	}
 	mode, who := s.Proxy.Mode, "kube-proxy runs in "+s.Proxy.Mode+" mode"
 	if s.Proxy.Replaced != "" {
-		if !s.Has(facts.KindAgents) || agentAge(s, "kube-proxy") != nil || s.Proxy.Age > 0 {
-			return nil // both run: who carries what is not known here
+		if !s.Has(facts.KindAgents) || len(s.Agents) == 0 || agentAge(s, "kube-proxy") != nil || s.Proxy.Age > 0 {
+			return nil // both run, or a container without the node's processes does not show it: who carries what is not known here
 		}
 		mode, who = "", s.Proxy.Replaced+" has replaced kube-proxy"
 	} else if mode == "" {
@@ -194,7 +197,7 @@ func cleanUp(s *facts.Snapshot) fix.Fix {
 		Title: "remove the rules of the old mode",
 		Cost:  "connections to Services through this node are cut",
 		Advice: []string{
-			fix.Shell(nil, "kubectl", "drain", nodeName(s), "--ignore-daemonsets"),
+			drain(s),
 			"systemctl reboot  # nobody writes the old rules again",
 			"or, on a node that cannot be rebooted: run kube-proxy --cleanup as root in its network namespace, then restart the kube-proxy pod",
 			fix.Shell(nil, "kubectl", "uncordon", nodeName(s)),

@@ -31,7 +31,8 @@ well; tried on Linux 6.18.
 Strict alone is no fault: it is the default of several distributions, and on a healthy node with flannel every route back leaves by the link the
 packets came in on. So the routes are followed:
 
-- A tunnel's peer is answered by another link than the one that has the tunnel's local address: a warning; critical while the counter rises.
+- A peer of the pods' tunnel is answered by another link than the one that has the tunnel's local address: a warning; critical while the counter
+  rises.
 - A second uplink with a default route of its own that no rule prefers: worth knowing; a warning while the counter rises by one a second or
   more.
 - The counter rises that fast while only tunnels and bridges of the CNI are strict: a warning on these. Elsewhere the drops may be just what the
@@ -43,7 +44,8 @@ new link, so a lasting setting must name the link.
 **Cost.** Packets with a false source address are no longer dropped on that link, unless no route leads to that source at all.
 
 **When it is no fault.** Calico sets 1 on its ~cali*~ links to stop pods from lying about their address, and Cilium sets its links itself:
-neither is judged. Rules with marks decide differently where ~src_valid_mark~ is 1; then nothing is followed.
+neither is judged, nor are tunnels that no pod's packet goes through. Rules with marks decide differently where ~src_valid_mark~ is 1; then
+nothing is followed.
 `),
 	Needs:    []facts.Kind{facts.KindLinks, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindSysctls},
 	Wants:    []facts.Kind{facts.KindFDB, facts.KindCounters, facts.KindSysctlFiles},
@@ -115,7 +117,7 @@ func detour(s *facts.Snapshot, l *facts.Link) (check.Finding, bool) {
 	}
 	for i := range s.Host.Links {
 		t := &s.Host.Links[i]
-		if t.Tunnel == nil || !t.Tunnel.Local.Is4() || !hasAddress(&s.Host, l.Index, t.Tunnel.Local) {
+		if t.Tunnel == nil || !t.Tunnel.Local.Is4() || !hasAddress(&s.Host, l.Index, t.Tunnel.Local) || !carriesPods(s, t) {
 			continue
 		}
 		for _, peer := range peers(&s.Host, t) {

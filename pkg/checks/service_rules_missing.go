@@ -19,14 +19,16 @@ var ServiceRulesMissing = &check.Check{
 	Title: "The node has no rules for Services that every pod needs",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A Service's virtual IP exists in no interface of the cluster. It works on a node because kube-proxy has written rules there. Two Services must work everywhere: the
-API server's (default/kubernetes) and the cluster's DNS (kube-system/kube-dns).
+A Service's virtual IP exists in no interface of the cluster. It works on a node because kube-proxy has written rules there. Two Services must
+work everywhere: the API server's (default/kubernetes) and the cluster's DNS (kube-system/kube-dns).
 
-**What breaks.** Where the rules are missing, packets to the virtual IP leave the node by its default route and are lost. Pods that land there cannot resolve
-names and cannot reach the API; what does not need Services works, so the node looks healthy and the scheduler keeps sending pods.
+**What breaks.** Where the rules are missing, packets to the virtual IP leave the node by its default route and are lost. Pods that land there
+cannot resolve names and cannot reach the API; what does not need Services works, so the node looks healthy and the scheduler keeps sending
+pods.
 
 **How it is seen.** Names do not resolve on some nodes only, mostly those that joined last. ~kubectl get pod -n kube-system -o wide~ shows
-kube-proxy Pending, evicted or restarting there. A typical cause is a kube-proxy without the priority class ~system-node-critical~, which finds no room on a full new node.
+kube-proxy Pending, evicted or restarting there. A typical cause is a kube-proxy without the priority class ~system-node-critical~, which finds
+no room on a full new node.
 
 **What is looked up**, in the mode in which kube-proxy runs:
 
@@ -34,14 +36,15 @@ kube-proxy Pending, evicted or restarting there. A typical cause is a kube-proxy
 - nftables: the element of the map ~service-ips~ in table ~ip kube-proxy~
 - ipvs: the address, local on kube-ipvs0, and the virtual server with a destination that has weight
 
-A Service that is there without endpoints rejects its connections: that is the cluster's fault, not this node's, and is a warning. The names of the DNS Service
-are customary, not certain: where only such a guess is missing, and the API server's Service is there, it is only worth knowing.
+A Service that is there without endpoints rejects its connections: that is the cluster's fault, not this node's, and is a warning. The names of
+the DNS Service are customary, not certain: where only such a guess is missing, and the API server's Service is there, it is only worth knowing.
 
-**Fix.** Let kube-proxy run: netmend does not write its rules. Give its DaemonSet the priority class, look at its log, and keep pods off the node until the rules are there
-(cordon it; uncordon is the undo).
+**Fix.** Let kube-proxy run: netmend does not write its rules. Give its DaemonSet the priority class, look at its log, and keep pods off the
+node until the rules are there (cordon it; uncordon is the undo).
 
-**When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's eBPF data plane,
-OVN-Kubernetes, Antrea); the machine is no Kubernetes node; the DNS address is one that a program on the node listens at (NodeLocal DNSCache).
+**When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's
+eBPF data plane, OVN-Kubernetes, Antrea), also under k3s and MicroK8s, whose one process is called kube-proxy even where that is switched off;
+the machine is no Kubernetes node; the DNS address is one that a program on the node listens at (NodeLocal DNSCache).
 `),
 	Needs:         []facts.Kind{facts.KindServiceVIPs, facts.KindProxy},
 	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks, facts.KindAddresses},
@@ -70,7 +73,7 @@ func servicesElsewhere(s *facts.Snapshot) string {
 	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {
 		return fmt.Sprintf("kubelet has run for %d s: kube-proxy may be starting", *age)
 	}
-	if p.Mode == "" && running == nil {
+	if p.Mode == "" && (running == nil || embeddedProxy(s)) {
 		for _, other := range [][2]string{
 			{"cilium_host", "Cilium"}, {"bpfin.cali", "Calico's eBPF data plane"}, {"ovn-k8s-mp0", "OVN-Kubernetes"}, {"antrea-gw0", "Antrea"},
 			{"kube-bridge", "kube-router"},
@@ -79,8 +82,18 @@ func servicesElsewhere(s *facts.Snapshot) string {
 				return "nothing of kube-proxy is here, and " + other[1] + " (" + other[0] + ") can carry Services"
 			}
 		}
+		if running != nil {
+			return "kube-proxy is a part of kubelet's program here and has left nothing in the kernel: it can be switched off"
+		}
 	}
 	return ""
+}
+
+// embeddedProxy tells programs that are kubelet and kube-proxy in one process (k3s, MicroK8s): that it runs does not say whether its kube-proxy does.
+func embeddedProxy(s *facts.Snapshot) bool {
+	return slices.ContainsFunc(s.Agents, func(proxy facts.Agent) bool {
+		return proxy.Name == "kube-proxy" && slices.ContainsFunc(s.Agents, func(a facts.Agent) bool { return a.Name == "kubelet" && a.PID == proxy.PID })
+	})
 }
 
 // agentAge is the age of the oldest process of that name, in seconds; nil where none runs or they were not read.

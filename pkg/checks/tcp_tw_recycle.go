@@ -26,9 +26,9 @@ an older one. Clients behind one NAT address have independent timestamp clocks, 
 on the server shows the SYN arriving, and again a second later, and no SYN-ACK. ~PAWSPassive~ and ~ListenDrops~ in ~/proc/net/netstat~ rise
 together (see paws-listen-drops). Masqueraded pods, load balancers that rewrite the source and office networks are all such clients.
 
-**Why.** The check for each address was meant to let TIME_WAIT sockets go early (~tcp_peer_is_proven~ of net/ipv4/tcp_metrics.c). It never worked behind
-NAT, and since Linux 4.10, which randomises timestamps for each connection, not without NAT either; Linux 4.12 removed the sysctl (commit
-4396e46187ca). Where the file does not exist there is nothing to find.
+**Why.** The check for each address was meant to let TIME_WAIT sockets go early (~tcp_peer_is_proven~ of net/ipv4/tcp_metrics.c). It never
+worked behind NAT, and since Linux 4.10, which randomises timestamps for each connection, not without NAT either; Linux 4.12 removed the sysctl
+(commit 4396e46187ca). Where the file does not exist there is nothing to find.
 
 It is critical while ~tcp_timestamps~ is not 0, its default being 1, or while PAWSPassive rises. With timestamps off the drops cannot happen
 until somebody switches them on again; then it is a warning. In 4.10 and 4.11 each network namespace has its own value, so pods are judged too.

@@ -15,29 +15,31 @@ var TunnelMTUOverUplink = &check.Check{
 	Title: "A tunnel's packets are larger than the link under it carries",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A tunnel adds its headers to every packet. Where the tunnel's MTU and the headers together are more than the MTU of the link, or of the route, that the
-outer packets leave by, full packets of pods do not fit.
+A tunnel adds its headers to every packet. Where the tunnel's MTU and the headers together are more than the MTU of the link, or of the route,
+that the outer packets leave by, full packets of pods do not fit.
 
-**How it is seen.** Handshakes and short requests between nodes work; large answers and uploads hang. A capture shows the first full segment sent
-again and again. ~ping -M do -s 1400~ between pods of two nodes fails where ~-s 1300~ passes.
+**How it is seen.** Handshakes and short requests between nodes work; large answers and uploads hang. A capture shows the first full segment
+sent again and again. ~ping -M do -s 1400~ between pods of two nodes fails where ~-s 1300~ passes.
 
-**Why.** Headers: vxlan and geneve 50 bytes over IPv4 and 70 over IPv6 (RFC 7348, RFC 8926), ipip and sit 20 (RFC 2003), gre 24, 28 with a key (RFC 2784,
-RFC 2890), wireguard 60 and 80. A vxlan device that is bound to a link is clamped when it is made, but not when that link's MTU is lowered later, and
-one that is not bound is never clamped. flannel takes an old flannel.1 over without comparing its MTU. The link is the one that the tunnel is bound to,
-else the one that the routes to its peers lead to, else that of the default route.
+**Why.** Headers: vxlan and geneve 50 bytes over IPv4 and 70 over IPv6 (RFC 7348, RFC 8926), ipip and sit 20 (RFC 2003), gre 24, 28 with a key
+(RFC 2784, RFC 2890), wireguard 60 and 80. A vxlan device that is bound to a link is clamped when it is made, but not when that link's MTU is
+lowered later, and one that is not bound is never clamped. flannel takes an old flannel.1 over without comparing its MTU. The link is the one
+that the tunnel is bound to, else the one that the routes to its peers lead to, else that of the default route.
 
-What becomes of full packets was measured on 6.18, for packets of a pod. vxlan over IPv4 with ~df unset~: the outer packet is cut into fragments, which
-works until something on the way drops fragments; that is a **warning**. vxlan over IPv6, and any tunnel with ~df set~ or ~df inherit~: dropped
-without an answer that reaches the pod, so that TCP stands still; that is **critical**, as it is for ipip and gre, which set the bit.
+What becomes of full packets was measured on 6.18, for packets of a pod. vxlan over IPv4 with ~df unset~: the outer packet is cut into
+fragments, which works until something on the way drops fragments; that is a **warning**. vxlan over IPv6, and any tunnel with ~df set~ or ~df
+inherit~: dropped without an answer that reaches the pod, so that TCP stands still; that is **critical**, as it is for ipip and gre, which set
+the bit.
 
-**Fix.** By hand: lower the tunnel's MTU with the printed command (undo: the old number; it takes effect at once), set the same number in the CNI's
-configuration so that it lasts, then make the node's pods again in turn. Or raise the link's MTU, if the switches carry it. Raising the tunnel's
-MTU never helps: on a link of 1500 bytes ipip carries at most 1480.
+**Fix.** By hand: lower the tunnel's MTU with the printed command (undo: the old number; it takes effect at once), set the same number in the
+CNI's configuration so that it lasts, then make the node's pods again in turn. Or raise the link's MTU, if the switches carry it. Raising the
+tunnel's MTU never helps: on a link of 1500 bytes ipip carries at most 1480.
 
 **Cost.** Smaller packets: a few percent more headers.
 
-**No fault.** Jumbo frames on the uplink leave room. Tunnels driven by flow metadata (Cilium, Open vSwitch, Antrea) keep to the MTU by routes or by the
-pods' links, whatever their own device says. A smaller MTU somewhere between the nodes cannot be seen from here.
+**No fault.** A tunnel that no packet of a pod goes through, such as an administrator's VPN, is only worth knowing. Jumbo frames on the uplink
+leave room. Tunnels driven by flow metadata (Cilium, Open vSwitch, Antrea) keep to the MTU by routes or by the pods' links, whatever their own
+device says. A smaller MTU somewhere between the nodes cannot be seen from here.
 `),
 	Needs:    []facts.Kind{facts.KindTunnels},
 	Wants:    []facts.Kind{facts.KindRoutes, facts.KindRules, facts.KindFDB, facts.KindCounters},
@@ -94,9 +96,15 @@ func tunnelOverUplink(s *facts.Snapshot, l *facts.Link) (check.Finding, bool) {
 		f.Severity = check.Warning
 		f.Message = fmt.Sprintf("%s has MTU %d, but only %d fits into %s: full packets leave in fragments", l.Name, l.MTU, max(fits, 0), narrowest.link.Name)
 	}
+	advice := lowerTunnelMTU(s, l, fits)
+	if !carriesPods(s, l) {
+		f.Severity = check.Info
+		f.Evidence = append(f.Evidence, check.Evidence{Fact: "ways of pods' packets into " + l.Name, Got: "none is known"})
+		advice = advice[:1] // the rest is about pods
+	}
 	f.Evidence = append(f.Evidence, risenEvidence(s, &s.Host, "Ip.FragCreates", "Ip.FragFails", "Ip6.FragCreates", "Ip6.FragFails")...)
 	if fits > 0 {
-		f.Fixes = []fix.Fix{{Title: "lower the MTU of " + l.Name + ", or raise that of " + narrowest.link.Name, Advice: lowerTunnelMTU(s, l, fits)}}
+		f.Fixes = []fix.Fix{{Title: "lower the MTU of " + l.Name + ", or raise that of " + narrowest.link.Name, Advice: advice}}
 	}
 	return f, true
 }

@@ -17,41 +17,45 @@ var TunnelTxChecksum = &check.Check{
 	Title: "Source NAT spoils the outer UDP checksum of a vxlan or geneve tunnel",
 	Since: "v0.1.0",
 	Doc: markdown(`
-A tunnel with transmit checksum offload leaves the checksum of its outer UDP header to be finished later. When source NAT then rewrites the outer
-header, the checksum is finished wrongly, and the node at the other end drops the packet before it is unpacked.
+A tunnel with transmit checksum offload leaves the checksum of its outer UDP header to be finished later. When source NAT then rewrites the
+outer header, the checksum is finished wrongly, and the node at the other end drops the packet before it is unpacked.
 
-**How it is seen.** A Service answers at once when its backend is on the same node and after 1 s (3 s or 63 s on old kernels) when it is on another,
-because the retransmitted SYN takes another outer port. Pod addresses and NodePorts are mostly fine. On the node that **receives**,
-~Udp: InCsumErrors~ in ~/proc/net/snmp~ rises, and so does the last column, drops, of the tunnel's line in ~/proc/net/udp~ (~:2118~ is 8472,
-~:12B5~ is 4789, ~:17C1~ is 6081). The fault is at the node that **sends**.
+**How it is seen.** A Service answers at once when its backend is on the same node and after 1 s (3 s or 63 s on old kernels) when it is on
+another, because the retransmitted SYN takes another outer port. Pod addresses and NodePorts are mostly fine. On the node that **receives**,
+~Udp: InCsumErrors~ in ~/proc/net/snmp~ rises; where it tracks no connections, so does the last column, drops, of the tunnel's line in
+~/proc/net/udp~ (~:2118~ is 8472, ~:12B5~ is 4789, ~:17C1~ is 6081). The fault is at the node that **sends**.
 
-**Why.** It takes three things: ~tx-checksum-ip-generic~ on at the tunnel, an inner packet whose checksum is offloaded, and an outer flow that NAT
-changes. NAT that changes nothing, such as plain MASQUERADE on a node with one address, is no fault. What changes outer flows:
+**Why.** It takes three things: ~tx-checksum-ip-generic~ on at the tunnel, an inner packet whose checksum is offloaded, and an outer flow that
+NAT changes. NAT that changes nothing, such as plain MASQUERADE on a node with one address, is no fault. What changes outer flows:
 
 - ~MASQUERADE --random-fully~ met with kube-proxy's mark 0x4000, which the outer packet inherits. kube-proxy takes the mark away first since
   1.16.13, 1.17.9 and 1.18.6 (kubernetes/kubernetes#92035).
 - MASQUERADE of any kind where the tunnel's local address is not the one that the kernel would choose on the uplink, as on a NIC with a static
   address and one from DHCP.
 
-A device that sends no outer checksum (~noudpcsum~) was hit too until Linux 5.7 (commit ea64d8d6c675, also in 5.6.13, 5.4.41, 4.19.123 and 4.14.181);
-on a fixed kernel it is not judged. One with ~udpcsum~, the default since Linux 4.6, and a tunnel over IPv6 are still hit on 6.1 and 6.18. So
-the kernel's version alone proves nothing, and a distribution's version says nothing about the fix.
+A device that sends no outer checksum (~noudpcsum~) was hit too until Linux 5.7 (commit ea64d8d6c675, also in 5.6.13, 5.4.41, 4.19.123 and
+4.14.181); on a fixed kernel it is not judged. One with ~udpcsum~, the default since Linux 4.6, and a tunnel over IPv6 are still hit on 6.1 and
+6.18. So the kernel's version alone proves nothing, and a distribution's version says nothing about the fix.
 
-Critical: translated outer flows in the connection table, or packets with bad checksums that arrive on the tunnel's port. Warning: rules that will
-translate them. Info: the offload is on, and nothing was found that translates; there is nothing to do.
+Critical: translated outer flows in the connection table, or packets with bad checksums that arrive on the tunnel's port. Warning: rules that
+will translate them. Info: the offload is on, and nothing was found that translates; there is nothing to do. Where connection tracking hides for
+which port bad packets were, they prove nothing about this tunnel and are only mentioned: udp-incsum-errors reports them.
 
-**Fix.** ~ethtool -K flannel.1 tx-checksum-ip-generic off~ on every node that sends. It takes effect at once and also turns TSO off on the tunnel;
-~on~ brings both back. The setting is lost when the CNI makes the device anew. Instead, a rule that accepts the tunnel's port ahead of
+**Fix.** ~ethtool -K flannel.1 tx-checksum-ip-generic off~ on every node that sends. It takes effect at once and also turns TSO off on the
+tunnel; ~on~ brings both back. The setting is lost when the CNI makes the device anew. Instead, a rule that accepts the tunnel's port ahead of
 masquerading keeps the offload; flows that are translated already stay so until they end. A second address on the NIC remains a fault of its own
 (dhcp-static-same-nic).
 
 **Cost.** The processor sums up each byte that leaves through the tunnel: lower throughput on fast NICs.
 
-**No fault.** Tunnels driven by flow metadata (Cilium, Open vSwitch, Antrea) are judged only by bad checksums that arrive, and never changed. NAT of
-other machines' tunnels that this node merely forwards is theirs.
+**No fault.** Tunnels driven by flow metadata (Cilium, Open vSwitch, Antrea) are judged only by bad checksums that arrive, and never changed.
+NAT of other machines' tunnels that this node merely forwards is theirs.
 `),
-	Needs:    []facts.Kind{facts.KindTunnels, facts.KindFeatures},
-	Wants:    []facts.Kind{facts.KindNFTables, facts.KindLegacy, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindFDB, facts.KindTunnelNAT, facts.KindCounters, facts.KindSockets},
+	Needs: []facts.Kind{facts.KindTunnels, facts.KindFeatures},
+	Wants: []facts.Kind{
+		facts.KindNFTables, facts.KindLegacy, facts.KindAddresses, facts.KindRoutes, facts.KindRules, facts.KindFDB, facts.KindTunnelNAT, facts.KindCounters,
+		facts.KindSockets, facts.KindConntrack,
+	},
 	Window:   check.WantsWindow,
 	Severity: check.Critical,
 	Settle:   10 * time.Second,
@@ -94,6 +98,7 @@ type txChecksum struct {
 	flows    []facts.NATFlow // of this node, translated
 	errors   uint64          // bad checksums that came, with drops on the tunnel's socket
 	drops    uint64
+	hidden   uint64    // bad checksums that came, for a port that connection tracking hides
 	nat      *outerNAT // what will translate; nil for nothing
 	accepted string    // the state of the rule that keeps the tunnel's port from being translated; empty where it cannot be told
 }
@@ -106,6 +111,7 @@ func judgeTxChecksum(s *facts.Snapshot, l *facts.Link) *txChecksum {
 	if l.Tunnel.Collect {
 		return j
 	}
+	j.hidden = hiddenErrors(s, &s.Host, l)
 	j.flows = ownTranslatedFlows(&s.Host, l)
 	if state, err := fix.Get(s, j.acceptRule("", "")); err == nil {
 		j.accepted = state
@@ -225,6 +231,9 @@ func (j *txChecksum) evidence() []check.Evidence {
 		out = append(out,
 			check.Evidence{Fact: "Udp InCsumErrors", Got: risen(j.s, j.errors), Want: "+0"},
 			check.Evidence{Fact: fmt.Sprintf("drops of the socket on port %d", j.l.Tunnel.Port), Got: risen(j.s, j.drops), Want: "+0"})
+	}
+	if j.hidden > 0 {
+		out = append(out, check.Evidence{Fact: "Udp InCsumErrors", Got: risen(j.s, j.hidden) + "; connection tracking hides for which port"})
 	}
 	return out
 }

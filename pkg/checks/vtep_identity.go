@@ -21,24 +21,25 @@ The kernel does not follow it when the node's addresses change.
 
 **What breaks, and how it is seen.**
 
-- *The address is not on this node any more* (a new DHCP lease, a cloned image, a removed alias). The kernel finds no route from it
-  and drops every packet; ~ip -s -s link show flannel.1~ counts ~carrier~ errors (~ip_route_output_key_hash_rcu~ wants a local source). Pods of this node
+- *The address is not on this node any more* (a new DHCP lease, a cloned image, a removed alias). The kernel finds no route from it and drops
+  every packet; ~ip -s -s link show flannel.1~ counts ~carrier~ errors (~ip_route_output_key_hash_rcu~ wants a local source). Pods of this node
   reach no pod on another. Critical.
 - *A peer's tunnel end is an address of this node.* Both sides registered the same address, mostly that of a NAT interface which all machines
   have alike (10.0.2.15 in VirtualBox). Packets for that peer come back into this node's own tunnel. Critical.
-- *The address is a secondary one of its NIC.* Outer packets that are masqueraded leave with the primary one. It is critical where connection tracking holds
-  such a packet, a warning where a rule can do it, and only worth knowing where no rule can.
+- *The address is a secondary one of its NIC.* Outer packets that are masqueraded leave with the primary one. It is critical where connection
+  tracking holds such a packet, a warning where a rule can do it, and only worth knowing where no rule can.
 - *It belongs to another NIC than the one the tunnel is bound to*, or is a temporary IPv6 address (RFC 8981), which expires. A warning: peers,
   their firewalls and a cloud's anti-spoofing see a foreign source, or lose it later.
 
-**Fix.** Restart the pod that made the tunnel (flannel, calico-node): it creates the device anew with the address of its interface and tells the peers.
-Where it chooses wrongly, tell it: flannel's ~--iface~ or ~--public-ip~, calico's ~IP_AUTODETECTION_METHOD~. Changing the device by
-~ip link set flannel.1 type vxlan local ADDRESS~ works at once and only half: the peers' forwarding entries keep the old address. Undo: the
-same way back. Cost: the node's tunnel is gone for a second.
+**Fix.** Restart the pod that made the tunnel (flannel, calico-node): it creates the device anew with the address of its interface and tells the
+peers. Where it chooses wrongly, tell it: flannel's ~--iface~ or ~--public-ip~, calico's ~IP_AUTODETECTION_METHOD~. Changing the device by ~ip
+link set flannel.1 type vxlan local ADDRESS~ works at once and only half: the peers' forwarding entries keep the old address. Undo: the same way
+back. Cost: the node's tunnel is gone for a second.
 
-**When it is no fault.** A tunnel without an address of its own (cilium, calico's tunl0), one whose outer network is in another namespace, an address on
-the loopback or a dummy (routed data centres), a cloud's NAT outside of the node. A secondary address beside a DHCP one is
-reported once, by dhcp-static-same-nic on the NIC: that is where it is mended.
+**When it is no fault.** A tunnel that no packet of a pod goes through is only worth knowing: on a router's standby its address may be the
+active machine's. A tunnel without an address of its own (cilium, calico's tunl0), one whose outer network is in another namespace, an address
+on the loopback or a dummy (routed data centres), a cloud's NAT outside of the node. A secondary address beside a DHCP one is reported once, by
+dhcp-static-same-nic on the NIC: that is where it is mended.
 `),
 	Needs:    []facts.Kind{facts.KindTunnels, facts.KindAddresses},
 	Wants:    []facts.Kind{facts.KindFDB, facts.KindTunnelNAT, facts.KindRoutes, facts.KindNFTables, facts.KindLegacy},
@@ -64,6 +65,9 @@ func runVTEPIdentity(s *facts.Snapshot) []check.Finding {
 		if l := &s.Host.Links[i]; hasOwnAddress(l) {
 			if f, ok := judgeVTEP(s, l); ok {
 				f.On = s.Host.Ref(l)
+				if !carriesPods(s, l) {
+					f.Severity = check.Info
+				}
 				if f.Severity > check.Info {
 					f.Fixes = []fix.Fix{recreateTunnel(s, l)}
 				}
@@ -192,6 +196,11 @@ func recreateTunnel(s *facts.Snapshot, l *facts.Link) fix.Fix {
 			fix.Shell(&s.Host, "ip", "-d", "link", "show", l.Name) + "  # if `local` is still wrong, name the interface: flannel --iface, calico IP_AUTODETECTION_METHOD",
 		},
 	}
+}
+
+// drain is the command that moves the node's pods away. Without the last flag it refuses pods with an emptyDir, which nearly every node has.
+func drain(s *facts.Snapshot) string {
+	return fix.Shell(nil, "kubectl", "drain", nodeName(s), "--ignore-daemonsets", "--delete-emptydir-data")
 }
 
 // nodeName is the node's name in commands for a person, or what to put its name for.

@@ -27,8 +27,17 @@ func readAgents(_ context.Context, h *host.Host, s *facts.Snapshot) (err error) 
 }
 
 func readProxy(ctx context.Context, h *host.Host, s *facts.Snapshot) (err error) {
-	s.Proxy, err = h.Proxy(ctx)
+	s.Proxy, err = proxyOf(ctx, h, s)
 	return err
+}
+
+// proxyOf lists the agents where no other kind has.
+func proxyOf(ctx context.Context, h *host.Host, s *facts.Snapshot) (*facts.Proxy, error) {
+	if s.Has(facts.KindAgents) {
+		return h.Proxy(ctx, s.Agents, nil)
+	}
+	agents, err := h.Agents()
+	return h.Proxy(ctx, agents, err)
 }
 
 // readServiceVIPs looks up the Services that the caller named, or those that every node needs.
@@ -43,7 +52,7 @@ func readServiceVIPs(ctx context.Context, h *host.Host, s *facts.Snapshot) error
 	proxy := s.Proxy
 	if proxy == nil {
 		var err error
-		if proxy, err = h.Proxy(ctx); err != nil {
+		if proxy, err = proxyOf(ctx, h, s); err != nil {
 			return err
 		}
 	}

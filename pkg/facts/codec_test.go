@@ -58,6 +58,9 @@ func TestDecodeRefuses(t *testing.T) {
 		{"index", `{"schema":1,"host":{"links":[{"index":0,"name":"x"}]}}`, "with index 0"},
 		{"index twice", `{"schema":1,"host":{"links":[{"index":1,"name":"x"},{"index":1,"name":"y"}]}}`, "two links with index 1"},
 		{"namespace twice", `{"schema":1,"host":{"inode":4},"pods":[{"inode":4}]}`, "namespace 4 occurs twice"},
+		{"key twice", `{"schema":1,"host":{"inode":1},"note":"{\\\"","host":{"inode":2}}`, `key "host" occurs twice`},
+		{"key twice, written in two ways", `{"schema":1,"host":{"sysctls":{"a":"[","\u0061":"x"}}}`, `key "a" occurs twice`},
+		{"too many pods", `{"schema":1,"pods":[` + strings.Repeat("{},", maxPods) + `{}]}`, "a node has no more than"},
 		{"bad prefix", `{"schema":1,"host":{"addresses":[{"prefix":"10.0.0.0/99"}]}}`, "decode snapshot"},
 	}
 	for _, tt := range tests {
@@ -111,6 +114,7 @@ func TestHas(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"schema":1,"kinds":["links"],"host":{"inode":1,"links":[{"index":1,"name":"lo","mtu":65536}]}}`))
 	f.Add([]byte(`{"schema":1,"host":{"addresses":[{"link":1,"prefix":"10.0.0.1/8","peer":""}]}}`))
+	f.Add([]byte(`{"schema":1,"host":{"sysctls":{"a\"b":"]","c":"}"}},"pods":[{"inode":3,"links":[]},{"inode":4}]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(bytes.NewReader(data))
 		if err != nil {

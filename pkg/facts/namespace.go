@@ -33,12 +33,14 @@ func (n *Namespace) Ref(l *Link) Ref { return Ref{NetNS: n.Inode, Index: l.Index
 
 // Link finds a link by its index; nil where there is none.
 func (n *Namespace) Link(index int) *Link {
-	for i := range n.Links {
-		if n.Links[i].Index == index {
-			return &n.Links[i]
-		}
+	if index <= 0 {
+		return nil
 	}
-	return nil
+	i := at(len(n.Links), func(i int) bool { return n.Links[i].Index >= index }, func(i int) bool { return n.Links[i].Index == index })
+	if i < 0 {
+		return nil
+	}
+	return &n.Links[i]
 }
 
 // LinkNamed finds a link by its name; nil where there is none.

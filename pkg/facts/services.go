@@ -46,7 +46,8 @@ type IPVSDest struct {
 	Weight int            `json:"weight"`
 }
 
-// Agent is a network agent found among the node's processes.
+// Agent is a network agent found among the node's processes, in the node's network namespace. One process that is several, as k3s is kubelet,
+// kube-proxy and flanneld, is told once for each and by its own name.
 type Agent struct {
 	Name string `json:"name"` // flanneld, calico-node, cilium-agent, kube-proxy, kubelet, ...
 	PID  int    `json:"pid"`

@@ -5,6 +5,10 @@ import (
 	"slices"
 )
 
+// maxPods bounds the network namespaces of a document, so that what looks one up for each of them ends in time. A node has hundreds; kubelet's own
+// bound is usually 110 or 250.
+const maxPods = 1 << 14
+
 // Validate says what makes the snapshot impossible: a check may rely on its absence.
 func (s *Snapshot) Validate() error {
 	known := append(NamespaceKinds(), NodeKinds()...)
@@ -20,6 +24,9 @@ func (s *Snapshot) Validate() error {
 	}
 	if s.Window != nil && !(s.Window.Seconds > 0) {
 		return fmt.Errorf("window of %v seconds", s.Window.Seconds)
+	}
+	if len(s.Pods) > maxPods {
+		return fmt.Errorf("%d pods: a node has no more than %d", len(s.Pods), maxPods)
 	}
 	seen := map[uint64]bool{s.Host.Inode: true}
 	if err := s.Host.validate(); err != nil {

@@ -35,7 +35,7 @@ func Command(s *facts.Snapshot, c Change) string {
 	case family == FamilyModule && c.To == Loaded:
 		return quoteAll([]string{"modprobe", arg})
 	case family == FamilyModule && c.To == Absent:
-		return quoteAll([]string{"modprobe", "-r", arg})
+		return quoteAll([]string{"rmmod", arg})
 	case family == FamilyRule:
 		return ruleCommand(s, c)
 	case family == FamilyIPAM:

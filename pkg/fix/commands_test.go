@@ -33,7 +33,7 @@ func TestCommand(t *testing.T) {
 		{"hairpin", fix.Change{Knob: fix.Hairpin, On: facts.Ref{NetNS: 1, Index: 9, Name: "a'b;c"}, To: "on"}, `bridge link set dev 'a'\''b;c' hairpin on`},
 		{"unknown namespace", fix.Change{Knob: fix.LinkMTU, On: facts.Ref{NetNS: 3, Index: 1, Name: "eth0"}, To: "1"}, "# no network namespace 3 in the snapshot"},
 		{"module", fix.Change{Knob: fix.Module("br_netfilter"), From: "absent", To: "loaded"}, "modprobe br_netfilter"},
-		{"module back", fix.Change{Knob: fix.Module("br_netfilter"), From: "loaded", To: "absent"}, "modprobe -r br_netfilter"},
+		{"module back", fix.Change{Knob: fix.Module("br_netfilter"), From: "loaded", To: "absent"}, "rmmod br_netfilter"},
 		{
 			"release", fix.Change{Knob: reservation, From: "abc\r\neth0", To: "absent"},
 			`printf '%s\r\n%s' abc eth0 | flock '/var/lib/cni/networks/my net/lock' sh -c '[ "$(cat)" = "$(cat "$0")" ] && rm "$0"' '/var/lib/cni/networks/my net/10.0.0.5'`,

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -50,7 +49,7 @@ func (h *Host) readCNI() (*cniConfig, error) {
 	dirs := cniDirs()
 	c.Dir, c.BinDir = dirs[0][0], dirs[0][1]
 	for _, d := range dirs {
-		if exists(h.inRoot(d[0])) {
+		if h.existsIn(d[0]) {
 			c.Dir, c.BinDir = d[0], d[1]
 			break
 		}
@@ -65,7 +64,7 @@ func (h *Host) readCNI() (*cniConfig, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		data, err := readSmall(h.inRoot(filepath.Join(c.Dir, name)))
+		data, err := h.readIn(filepath.Join(c.Dir, name))
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
@@ -89,7 +88,7 @@ func (h *Host) readCNI() (*cniConfig, error) {
 
 // cniNames lists the files of a directory by their suffixes in name order, as libcni's ConfFiles does; none where there is no directory.
 func (h *Host) cniNames(dir string, suffixes ...string) ([]string, error) {
-	entries, err := os.ReadDir(h.inRoot(dir))
+	entries, err := h.dirIn(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -120,7 +119,7 @@ func (h *Host) inlined(dir, network string) ([][]byte, error) {
 	}
 	var all [][]byte
 	for _, name := range names {
-		data, err := readSmall(h.inRoot(filepath.Join(dir, name)))
+		data, err := h.readIn(filepath.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +131,7 @@ func (h *Host) inlined(dir, network string) ([][]byte, error) {
 // cniBinary says whether a plugin's program is in the directory; nil where that says nothing: the directory is not there, or the program is in another
 // one that the runtime may have been told of.
 func (h *Host) cniBinary(dir, plugin string) *bool {
-	if plugin != filepath.Base(plugin) || !exists(h.inRoot(dir)) {
+	if plugin != filepath.Base(plugin) || !h.existsIn(dir) {
 		return nil
 	}
 	if h.program(dir, plugin) {
@@ -145,6 +144,6 @@ func (h *Host) cniBinary(dir, plugin string) *bool {
 }
 
 func (h *Host) program(dir, name string) bool {
-	st, err := os.Stat(h.inRoot(filepath.Join(dir, name)))
+	st, err := h.statIn(filepath.Join(dir, name))
 	return err == nil && st.Mode().IsRegular() && st.Mode()&0o111 != 0
 }

@@ -13,7 +13,7 @@ import (
 
 // flannelEnv reads the file in which flannel tells its plugin the node's subnet; nil where there is none, or none that can be used.
 func (h *Host) flannelEnv(path string) (*facts.FlannelEnv, error) {
-	data, err := readSmall(h.inRoot(path))
+	data, err := h.readIn(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
-	"strconv"
-	"strings"
+
+	"github.com/containernetworking/cni/libcni"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -18,7 +18,7 @@ const hostLocalDir = "/var/lib/cni/networks"
 // maxPlugins bounds the plugins of one file.
 const maxPlugins = 64
 
-// cniParser reads one configuration file by the rules of libcni 1.3, which are the container runtime's.
+// cniParser reads one configuration file as container runtimes do.
 type cniParser struct {
 	flannel   *facts.FlannelEnv                      // nil where there is none
 	inlined   func(network string) ([][]byte, error) // plugins in files of their own
@@ -27,118 +27,57 @@ type cniParser struct {
 
 func (p *cniParser) parse(name string, data []byte) (facts.CNIFile, error) {
 	f := facts.CNIFile{Name: name}
-	if filepath.Ext(name) != ".conflist" {
-		err := p.plugin(&f, data, true)
-		return f, err
-	}
-	var list struct {
-		Name     *string           `json:"name"`
-		Version  string            `json:"cniVersion"`
-		Versions []string          `json:"cniVersions"`
-		Check    any               `json:"disableCheck"`
-		Inlined  any               `json:"loadOnlyInlinedPlugins"`
-		Plugins  []json.RawMessage `json:"plugins"`
-	}
-	if err := json.Unmarshal(data, &list); err != nil {
-		return f, fmt.Errorf("parse: %w", err)
-	}
-	if list.Name == nil {
-		return f, errors.New("parse: no name")
-	}
-	f.Network, f.Version = *list.Name, latest(append(list.Versions, list.Version))
-	var err error
-	if f.DisableCheck, err = boolean("disableCheck", list.Check); err != nil {
-		return f, err
-	}
-	only, err := boolean("loadOnlyInlinedPlugins", list.Inlined)
+	list, err := p.list(name, data)
 	if err != nil {
 		return f, err
 	}
-	var chain [][]byte
-	for _, raw := range list.Plugins {
-		chain = append(chain, raw)
+	if len(list.Plugins) == 0 {
+		return f, errors.New("no plugins")
 	}
-	if !only { // those in files of their own come behind the list's
-		more, err := p.inlined(f.Network)
-		if err != nil {
-			return f, err
-		}
-		chain = append(chain, more...)
+	if len(list.Plugins) > maxPlugins {
+		return f, fmt.Errorf("more than %d plugins", maxPlugins)
 	}
-	if len(chain) == 0 {
-		return f, errors.New("parse: no plugins")
-	}
-	if len(chain) > maxPlugins {
-		return f, fmt.Errorf("parse: more than %d plugins", maxPlugins)
-	}
-	for _, raw := range chain {
-		if err := p.plugin(&f, raw, false); err != nil {
+	f.Network, f.Version, f.DisableCheck = list.Name, list.CNIVersion, list.DisableCheck
+	for _, plugin := range list.Plugins {
+		if err := p.plugin(&f, plugin); err != nil {
 			return f, err
 		}
 	}
 	return f, nil
 }
 
-// boolean reads a flag that libcni takes as a JSON boolean or as the text of one.
-func boolean(name string, v any) (bool, error) {
-	switch v := v.(type) {
-	case nil:
-		return false, nil
-	case bool:
-		return v, nil
-	case string:
-		switch strings.ToLower(v) {
-		case "true":
-			return true, nil
-		case "false":
-			return false, nil
+// list decodes a file with libcni itself. Its own way to read files would follow symbolic links out of the root.
+func (p *cniParser) list(name string, data []byte) (*libcni.NetworkConfigList, error) {
+	if filepath.Ext(name) != ".conflist" {
+		single, err := libcni.NetworkPluginConfFromBytes(data)
+		if err != nil {
+			return nil, err
 		}
+		return libcni.ConfListFromConf(single)
 	}
-	return false, fmt.Errorf("parse: invalid value %v for %s", v, name)
+	list, err := libcni.NetworkConfFromBytes(data)
+	if err != nil || list.LoadOnlyInlinedPlugins {
+		return list, err
+	}
+	more, err := p.inlined(list.Name) // those in files of their own come behind the list's
+	if err != nil {
+		return nil, err
+	}
+	for _, data := range more {
+		plugin, err := libcni.NetworkPluginConfFromBytes(data)
+		if err != nil {
+			return nil, err
+		}
+		list.Plugins = append(list.Plugins, plugin)
+	}
+	return list, nil
 }
 
-// latest gives the highest of the versions that libcni speaks (up to 1.1.0).
-func latest(versions []string) string {
-	best, bestKey := "", -1
-	for _, v := range versions {
-		parts := strings.SplitN(v, ".", 3)
-		key := 0
-		for i := range 3 {
-			n := 0
-			if i < len(parts) {
-				n, _ = strconv.Atoi(parts[i])
-			}
-			key = key*1000 + min(max(n, 0), 999)
-		}
-		if v != "" && key > bestKey && key <= 1001000 {
-			best, bestKey = v, key
-		}
-	}
-	return best
-}
-
-// plugin adds one plugin to the file. Only what libcni itself decodes can make it an error; the rest belongs to the plugin.
-func (p *cniParser) plugin(f *facts.CNIFile, data []byte, single bool) error {
-	var conf struct {
-		Name         string          `json:"name"`
-		Version      string          `json:"cniVersion"`
-		Type         string          `json:"type"`
-		Capabilities map[string]bool `json:"capabilities"`
-		IPAM         struct {
-			Type string `json:"type"`
-		} `json:"ipam"`
-	}
-	if err := json.Unmarshal(data, &conf); err != nil {
-		return fmt.Errorf("parse plugin: %w", err)
-	}
-	if conf.Type == "" {
-		return errors.New("parse plugin: missing 'type'")
-	}
-	if single {
-		f.Network, f.Version = conf.Name, conf.Version
-	}
+// plugin adds one plugin to the file. Only what libcni decodes can make it an error; the rest belongs to the plugin.
+func (p *cniParser) plugin(f *facts.CNIFile, config *libcni.PluginConfig) error {
+	conf := config.Network
 	var all cniObject
-	if err := json.Unmarshal(data, &all); err != nil {
+	if err := json.Unmarshal(config.Bytes, &all); err != nil {
 		return fmt.Errorf("parse plugin: %w", err)
 	}
 	plugin := facts.CNIPlugin{Type: conf.Type, IPAM: conf.IPAM.Type, Capabilities: conf.Capabilities, MTU: all.number("mtu")}

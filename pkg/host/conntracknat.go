@@ -77,7 +77,8 @@ func (n *NS) TunnelNAT(ports []uint16) ([]facts.NATFlow, error) {
 	return flows, nil
 }
 
-// tunnelNAT walks one family. The kernel is asked for translated UDP flows only; one that does not know the filters lists everything.
+// tunnelNAT walks one family, because the kernel refuses to filter both at once. It is asked for translated UDP flows only; one that does not know the
+// filters lists everything.
 func (c *nlConn) tunnelNAT(family uint8, ports []uint16) ([]facts.NATFlow, error) {
 	var flows []facts.NATFlow
 	collect := func(m nlMsg) error {

@@ -53,7 +53,7 @@ type reservationReader struct {
 
 // dataDir reads one directory of networks.
 func (r *reservationReader) dataDir(dir string, configured []hostLocal) error {
-	entries, err := os.ReadDir(r.host.inRoot(dir))
+	entries, err := r.host.dirIn(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -84,7 +84,10 @@ func (r *reservationReader) dataDir(dir string, configured []hostLocal) error {
 
 // network reads the reservations of one network, in the order of their addresses.
 func (r *reservationReader) network(dir string) ([]facts.Reservation, error) {
-	path := r.host.inRoot(dir)
+	path, err := r.host.inRoot(dir)
+	if err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return nil, err

@@ -2,12 +2,14 @@ package host
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,7 +82,18 @@ func parseIPVS(r io.Reader) (*facts.IPVS, error) {
 			return nil, fmt.Errorf("more than %d servers and destinations", maxIPVS)
 		}
 	}
+	sortIPVS(v)
 	return v, s.Err()
+}
+
+// sortIPVS puts servers and destinations in the order of their addresses: the kernel lists them as its hash table has them.
+func sortIPVS(v *facts.IPVS) {
+	slices.SortFunc(v.Servers, func(a, b facts.IPVSServer) int {
+		return cmp.Or(a.VIP.Compare(b.VIP), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	for i := range v.Servers {
+		slices.SortFunc(v.Servers[i].Dests, func(a, b facts.IPVSDest) int { return a.Addr.Compare(b.Addr) })
+	}
 }
 
 func ipvsAddr(s string) (netip.AddrPort, error) {

@@ -17,14 +17,14 @@ import (
 const ipvsText = `IP Virtual Server version 1.2.1 (size=4096)
 Prot LocalAddress:Port Scheduler Flags
   -> RemoteAddress:Port Forward Weight ActiveConn InActConn
-TCP  0A600001:01BB rr
-  -> 0AF40002:192B      Masq    1      0          0
-  -> 0AF40003:192B      Masq    0      3          1
-UDP  0A60000A:0035 rr persistent 10800
-FWM  00000007 rr
-  -> 0AF40004:0050      Masq    1      0          0
-TCP  [fd00:0000:0000:0000:0000:0000:0000:0001]:0050 rr
-  -> [fd01:0000:0000:0000:0000:0000:0000:0002]:0051      Masq    1      0          0
+TCP  0A600001:01BB rr  
+  -> 0AF40003:192B      Masq    0      0          0         
+  -> 0AF40002:192B      Masq    1      0          0         
+TCP  [fd00:0000:0000:0000:0000:0000:0000:0001]:0050 rr 
+  -> [fd01:0000:0000:0000:0000:0000:0000:0002]:0051      Masq    1      0          0         
+UDP  0A60000A:0035 rr  persistent 2700000 FFFFFFFF
+FWM  00000007 rr 
+  -> 0AF40004:0000      Masq    1      0          0         
 `
 
 var sameAddress = gocmp.Options{

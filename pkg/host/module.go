@@ -3,6 +3,8 @@ package host
 import (
 	"fmt"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host/internal/program"
 )
@@ -20,7 +22,8 @@ func getModule(_ *Host, ns *NS, c fix.Change) (string, error) {
 	return fix.Absent, nil
 }
 
-// setModule runs the node's own modprobe, because only it knows where the distribution keeps modules and what they need. The kernel refuses to unload one that is in use.
+// setModule loads with the node's own modprobe, because only it knows where the distribution keeps modules and what they need. It unloads the one module and none
+// that this one needed, and the kernel refuses where it is in use.
 func setModule(h *Host, _ *NS, c fix.Change) error {
 	_, name := c.Knob.Split()
 	if _, ok := fix.ModuleSysctl(name); !ok {
@@ -30,7 +33,10 @@ func setModule(h *Host, _ *NS, c fix.Change) error {
 	case fix.Loaded:
 		return program.Run(h.root, "modprobe", name)
 	case fix.Absent:
-		return program.Run(h.root, "modprobe", "-r", name)
+		if err := unix.DeleteModule(name, unix.O_NONBLOCK); err != nil {
+			return fmt.Errorf("unload module: %w", err)
+		}
+		return nil
 	}
 	return fmt.Errorf("%q is neither %s nor %s", c.To, fix.Loaded, fix.Absent)
 }

@@ -32,6 +32,7 @@ func TestBulkPrefix(t *testing.T) {
 		{"endpoint-5OJB2KTY-ns1/svc1/tcp/p80__10.180.0.1/80", "endpoint-"},
 		{"firewall-check", ""},
 		{"CNI-DN-0123456789abcdef01234", "CNI-DN-"},
+		{"CNI-SN-0123456789abcdef01234", "CNI-SN-"},
 		{"CNI-0123456789abcdef01234567", "CNI-"},
 		{"CNI-FORWARD", ""},
 		{"CNI-HOSTPORT-MASQ", ""},

@@ -47,13 +47,17 @@ func (h *Host) Memory() uint64 { return parseMemTotal(h.text("proc/meminfo")) }
 // CPUs is how many processors are online; 0 where that cannot be read.
 func (h *Host) CPUs() int { return parseCPUs(h.text("sys/devices/system/cpu/online")) }
 
-// Kubelet says whether a kubelet runs or has left its directory.
+// Kubelet says whether a kubelet runs, alone or within another program, or is set up to run: has a file that it cannot start without. Its
+// directory alone says nothing: kubeadm reset empties /var/lib/kubelet and leaves it there.
 func (h *Host) Kubelet() bool {
-	if exists(h.Path("var/lib/kubelet")) {
-		return true
+	for _, file := range []string{"var/lib/kubelet/config.yaml", "var/lib/kubelet/kubeconfig", "etc/kubernetes/kubelet.conf"} {
+		if exists(h.Path(file)) {
+			return true
+		}
 	}
 	for _, pid := range h.pids() {
-		if h.comm(pid) == "kubelet" {
+		switch h.comm(pid) {
+		case "kubelet", "kubelite", "k3s", "k3s-server", "k3s-agent":
 			return true
 		}
 	}

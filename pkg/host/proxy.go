@@ -26,8 +26,9 @@ const proxyPort = 10249
 // Proxy finds out who carries Services on the node. kube-proxy itself is asked first, then what each of its modes leaves in the kernel: its nftables
 // table, virtual servers and their dummy link, its iptables chains. A program that carries Services instead counts only where no kube-proxy runs.
 // The mode is empty where there is nothing of kube-proxy.
-func (h *Host) Proxy(ctx context.Context) (*facts.Proxy, error) {
-	agents, unknown := h.Agents()
+//
+// The agents are those of [Host.Agents], or unknown says why they could not be listed. That matters only where kube-proxy does not answer.
+func (h *Host) Proxy(ctx context.Context, agents []facts.Agent, unknown error) (*facts.Proxy, error) {
 	p := &facts.Proxy{}
 	alive := false
 	for _, a := range agents {
@@ -114,14 +115,11 @@ func (n *NS) proxyTraces() (mode, source string, err error) {
 	return "", "", nil
 }
 
-// askProxyMode asks kube-proxy for its mode (pkg/proxy/apis, /proxyMode). Only a socket that root listens on is asked: any program may listen where no
-// kube-proxy does. Whatever is no mode is no answer.
+// askProxyMode asks kube-proxy for its mode (pkg/proxy/apis, /proxyMode). Only the answer of a socket that root listens on counts: any program may
+// listen where no kube-proxy does. Whatever is no mode is no answer.
 func (n *NS) askProxyMode(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, proxyAnswer)
 	defer cancel()
-	if !n.rootListens(proxyPort) {
-		return ""
-	}
 	for _, ip := range [...]string{"127.0.0.1", "::1"} {
 		var d net.Dialer
 		conn, err := d.DialContext(ctx, "tcp", net.JoinHostPort(ip, fmt.Sprint(proxyPort)))
@@ -129,7 +127,7 @@ func (n *NS) askProxyMode(ctx context.Context) string {
 			continue
 		}
 		mode, err := proxyMode(ctx, conn)
-		if err := errors.Join(err, conn.Close()); err == nil && mode != "" {
+		if err := errors.Join(err, conn.Close()); err == nil && mode != "" && n.rootListens(proxyPort) {
 			return mode
 		}
 	}

@@ -36,7 +36,7 @@ func (h *Host) SysctlFiles() ([]facts.SysctlSetting, error) {
 	}
 	var all []facts.SysctlSetting
 	for _, path := range paths {
-		data, err := readSmall(h.inRoot(path))
+		data, err := h.readIn(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -55,7 +55,7 @@ func (h *Host) SysctlFiles() ([]facts.SysctlSetting, error) {
 func (h *Host) sysctlPaths() ([]string, error) {
 	where := map[string]string{}
 	for _, dir := range sysctlFileDirs() {
-		entries, err := os.ReadDir(h.inRoot(dir))
+		entries, err := h.dirIn(dir)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -72,16 +72,15 @@ func (h *Host) sysctlPaths() ([]string, error) {
 		}
 	}
 	var paths []string
-	conf, linked := h.inRoot(sysctlConf), false
+	conf, err := h.statIn(sysctlConf)
+	last := err == nil
 	for _, name := range slices.Sorted(maps.Keys(where)) {
-		real := h.inRoot(where[name])
-		if r, err := filepath.EvalSymlinks(real); err == nil && h.root == "/" {
-			real = r
-		}
-		linked = linked || real == conf
 		paths = append(paths, where[name])
+		if st, err := h.statIn(where[name]); err == nil && last && os.SameFile(st, conf) {
+			last = false // Debian and Red Hat link it as 99-sysctl.conf
+		}
 	}
-	if !linked {
+	if last {
 		paths = append(paths, sysctlConf)
 	}
 	return paths, nil

@@ -25,7 +25,11 @@ func (h *Host) ReservationsOf(addrs []netip.Addr, dirs ...string) (*facts.IPAM, 
 		dirs = append([]string{hostLocalDir}, dirs...)
 	}
 	for _, dir := range dirs {
-		names, err := dirNames(h.inRoot(dir))
+		path, err := h.inRoot(dir)
+		if err != nil {
+			return nil, fmt.Errorf("read reservations: %w", err)
+		}
+		names, err := dirNames(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -51,7 +55,10 @@ func (h *Host) ReservationsOf(addrs []netip.Addr, dirs ...string) (*facts.IPAM, 
 
 func (h *Host) reservedIn(dir string, addrs []netip.Addr, now time.Time) (out []facts.Reservation, err error) {
 	for _, a := range addrs {
-		path := h.inRoot(filepath.Join(dir, a.Unmap().String()))
+		path, err := h.inRoot(filepath.Join(dir, a.Unmap().String()))
+		if err != nil {
+			return nil, err
+		}
 		if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() {
 			if err == nil || absent(err) {
 				continue

@@ -32,6 +32,9 @@ func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, erro
 		if err != nil {
 			return nil, fmt.Errorf("look up service %s: %w", s.Name, err)
 		}
+		if !sure && b.Proxy.Mode == "" {
+			continue // there is nothing to look it up in
+		}
 		if !sure {
 			b.Left = append(b.Left, s.Name)
 			continue

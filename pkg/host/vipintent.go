@@ -56,7 +56,7 @@ func (h *Host) DefaultServices() ([]facts.ServiceIntent, error) {
 
 // optional reads a file of the node; nothing where it does not exist.
 func (h *Host) optional(path string) ([]byte, error) {
-	data, err := readSmall(h.inRoot(path))
+	data, err := h.readIn(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -41,7 +41,9 @@ const (
 	pictureWidth = 1000
 	margin       = 12
 	deviceWidth  = 228
-	deviceHeight = 52
+	deviceHeight = 52 // of one with two lines
+	lineHeight   = 17
+	mostLines    = 4 // with the name
 	gap          = 16
 	indent       = 22
 	barHeight    = 44
@@ -89,9 +91,9 @@ func (p *picture) stacks(stacks []stack, y int) int {
 		rows = append(rows, y)
 		tallest := 0
 		for _, s := range stacks[n:min(n+perRow, len(stacks))] {
-			tallest = max(tallest, len(s.Devices))
+			tallest = max(tallest, s.height())
 		}
-		y += tallest * (deviceHeight + gap)
+		y += tallest
 	}
 	for n, s := range stacks {
 		x, top := left+n%perRow*(deviceWidth+gap), rows[n/perRow]
@@ -101,39 +103,73 @@ func (p *picture) stacks(stacks []stack, y int) int {
 	return y
 }
 
+// height is the room that a stack takes, with the gap below it.
+func (s stack) height() int {
+	h := 0
+	for _, d := range s.Devices {
+		h += d.height() + gap
+	}
+	return h
+}
+
 func (p *picture) stack(s stack, x, y int) {
-	trunk := x + indent/2
-	for i, d := range s.Devices {
-		top := y + i*(deviceHeight+gap)
+	trunk, top := x+indent/2, y
+	for _, d := range s.Devices {
 		left := x + d.Depth*indent
 		if d.Depth > 0 {
-			p.wire("M%d %dV%dH%d", trunk, y+deviceHeight, top+deviceHeight/2, left)
+			p.wire("M%d %dV%dH%d", trunk, y+s.Devices[0].height(), top+deviceHeight/2, left)
 		}
-		p.device(d, left, top, deviceWidth-d.Depth*indent)
+		p.device(d, left, top)
+		top += d.height() + gap
 	}
 }
 
-// device draws one link: its name and kind, below them its address and MTU.
-func (p *picture) device(d device, x, y, w int) {
-	l := d.Link
-	class, about := "device", fmt.Sprintf("mtu %d", l.MTU)
-	if d.Address != "" {
-		about = d.Address + " · " + about
+func (d device) width() int { return deviceWidth - d.Depth*indent }
+
+func (d device) height() int { return deviceHeight + (len(d.about())-1)*lineHeight }
+
+// about is the lines below a device's name: its first address and MTU, then its further addresses. Beside a long address there is no room.
+func (d device) about() []string {
+	first, addresses := fmt.Sprintf("mtu %d", d.Link.MTU), d.Addresses
+	if len(addresses) > 0 {
+		if both := addresses[0] + " · " + first; float64(width(both))*textLetter <= float64(d.width()-20) {
+			first, addresses = both, addresses[1:]
+		}
 	}
+	if !d.Link.Up {
+		first += " · down"
+	}
+	lines := []string{first}
+	for i, a := range addresses {
+		if rest := len(addresses) - i; len(lines) == mostLines-2 && rest > 1 {
+			return append(lines, fmt.Sprintf("and %d more", rest))
+		}
+		lines = append(lines, a)
+	}
+	return lines
+}
+
+// device draws one link: its name and kind, below them what there is to say about it.
+func (p *picture) device(d device, x, y int) {
+	l, w, about := d.Link, d.width(), d.about()
+	class := "device"
 	if !l.Up {
-		class, about = "device down", about+" · down"
+		class = "device down"
 	}
 	room := w - 20
 	if d.Fault != nil {
 		room -= 18
 	}
 	name := fit(l.Name, room, nameLetter)
-	texts := []label{{x + 10, y + 21, "name", name}, {x + 10, y + 39, "small", fit(about, w-20, textLetter)}}
+	texts := []label{{x + 10, y + 21, "name", name}}
+	for i, line := range about {
+		texts = append(texts, label{x + 10, y + 39 + i*lineHeight, "small", fit(line, w-20, textLetter)})
+	}
 	if after := (width(name) + 1) * nameLetter; l.Kind != "" && after+int(float64(width(l.Kind))*textLetter) <= room {
 		texts = append(texts, label{x + 10 + after, y + 21, "small", l.Kind})
 	}
-	tip := strings.TrimSpace(l.Name + " " + l.Kind)
-	p.add(shape{X: x, Y: y, W: w, H: deviceHeight, Class: class, Tip: tip + ": " + about, Texts: texts}, d.Fault)
+	tip := strings.TrimSpace(l.Name+" "+l.Kind) + ": " + strings.Join(about, ", ")
+	p.add(shape{X: x, Y: y, W: w, H: d.height(), Class: class, Tip: tip, Texts: texts}, d.Fault)
 }
 
 // add draws a shape, marked where it is faulty.
@@ -181,20 +217,20 @@ func (p *picture) bar(d *Document, node *fault, y int) int {
 // others draws what carries nothing as one line of names, the faulty ones as boxes.
 func (p *picture) others(others []device, y int) int {
 	var names []string
-	x := margin
+	x, tallest := margin, 0
 	for _, d := range others {
 		if d.Fault == nil {
 			names = append(names, d.Link.Name)
 			continue
 		}
 		if x+deviceWidth > pictureWidth-margin {
-			x, y = margin, y+deviceHeight+gap
+			x, y, tallest = margin, y+tallest+gap, 0
 		}
-		p.device(d, x, y, deviceWidth)
-		x += deviceWidth + gap
+		p.device(d, x, y)
+		x, tallest = x+deviceWidth+gap, max(tallest, d.height())
 	}
 	if x > margin {
-		y += deviceHeight + gap
+		y += tallest + gap
 	}
 	if len(names) == 0 {
 		return y

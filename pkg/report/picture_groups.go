@@ -46,7 +46,7 @@ func measure(g group) block {
 	const most = pictureWidth - 2*margin - indent
 	b := block{group: g, named: len(g.Pods) <= fewPods, head: titleSpace}
 	if g.Bridge != nil {
-		b.head = deviceHeight + gap/2
+		b.head = g.Bridge.height() + gap/2
 	}
 	if len(g.Ports) > 0 {
 		b.head += titleSpace
@@ -99,8 +99,8 @@ func (p *picture) block(b block, x, y int) {
 	p.add(shape{X: x, Y: y, W: b.w, H: b.h, Class: "group", Tip: b.Title + ", " + count}, nil)
 	top := y + blockPad
 	if b.Bridge != nil {
-		p.device(*b.Bridge, x+blockPad, top, min(b.w-2*blockPad, deviceWidth))
-		top += deviceHeight + gap/2
+		p.device(*b.Bridge, x+blockPad, top)
+		top += b.Bridge.height() + gap/2
 	} else {
 		p.caption(b.Title, x+blockPad, top, b.w-2*blockPad)
 		top += titleSpace
@@ -156,7 +156,7 @@ func (p *picture) named(d pod, x, y int) {
 	}
 	p.add(shape{X: x, Y: y, W: podWidth, H: podHeight, Class: "pod", Tip: d.tip(), Texts: []label{
 		{x + 8, y + 16, "podname", fit(d.name(), room, textLetter)},
-		{x + 8, y + 30, "small", fit(orElse(d.address(), "no address"), podWidth-14, textLetter)},
+		{x + 8, y + 30, "small", fit(d.about(), podWidth-14, textLetter)},
 	}}, d.Fault)
 }
 
@@ -167,6 +167,14 @@ func (p *picture) cell(d pod, x, y int) {
 	}
 	p.add(s, d.Fault)
 	p.Shapes[len(p.Shapes)-1].Badge = nil
+}
+
+// about is the second line of a pod.
+func (d pod) about() string {
+	if d.NS == nil {
+		return "no known namespace"
+	}
+	return orElse(d.address(), "no address")
 }
 
 // tip is all that is known of a pod in a line.

@@ -2,8 +2,11 @@ package report
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -27,6 +30,11 @@ func busyNode(pods int) *facts.Snapshot {
 	for i := range 5 {
 		add(facts.Link{Index: 2100 + i, Name: fmt.Sprintf("cali%d", i), Kind: "veth", MTU: 1440, Up: true})
 		add(facts.Link{Index: 2200 + i, Name: fmt.Sprintf("ens%d", 2+i), MTU: 1500, Up: i != 1})
+	}
+	for i := range 6 {
+		for link := 2001 + i; link < 2008; link++ {
+			s.Host.Addresses = append(s.Host.Addresses, facts.Address{Link: link, Prefix: netip.MustParsePrefix(fmt.Sprintf("2001:db8:%x::%d/64", link, i+1))})
+		}
 	}
 	s.Pods = append(s.Pods, facts.Namespace{Inode: 77, Path: "/run/netns/lone"})
 	return s
@@ -84,6 +92,72 @@ func TestTunnelsHangFromTheirUplink(t *testing.T) {
 	if got := strings.Join(trees, "; "); got != want {
 		t.Errorf("stacks %q; want %q", got, want)
 	}
+}
+
+// TestPairs tells the two sorts of pairs apart: the uplink of a node that is itself a namespace, and the node's end of a pod's.
+func TestPairs(t *testing.T) {
+	address := func(text string) facts.Address { return facts.Address{Link: 2, Prefix: netip.MustParsePrefix(text)} }
+	route := func(dst, via string) facts.Route {
+		r := facts.Route{Dst: netip.MustParsePrefix(dst), Link: 2}
+		if via != "" {
+			r.Gateway = netip.MustParseAddr(via)
+		}
+		return r
+	}
+	bridge := facts.Link{Index: 5, Name: "br0", Kind: "bridge"}
+	for _, tt := range []struct {
+		name   string
+		kind   string
+		master int
+		host   facts.Namespace
+		want   role
+	}{
+		{"nothing on it", "veth", 0, facts.Namespace{}, rolePort},
+		{"netkit", "netkit", 0, facts.Namespace{}, rolePort},
+		{"an address of a LAN", "veth", 0, facts.Namespace{Addresses: []facts.Address{address("192.0.2.1/24")}}, roleUplink},
+		{"a gateway behind it", "veth", 0, facts.Namespace{Routes: []facts.Route{route("198.51.100.0/24", "192.0.2.9")}}, roleUplink},
+		{"the default route", "veth", 0, facts.Namespace{Routes: []facts.Route{route("0.0.0.0/0", "")}}, roleUplink},
+		{"a tunnel on it", "veth", 0, facts.Namespace{Links: []facts.Link{{Index: 9, Name: "t", Kind: "vxlan", Parent: 2, Up: true}}}, roleUplink},
+		{"a VLAN on it", "netkit", 0, facts.Namespace{Links: []facts.Link{{Index: 9, Name: "v", Kind: "vlan", Parent: 2, Up: true}}}, roleUplink},
+		{"addresses that the ptp plugin gives", "veth", 0, facts.Namespace{Addresses: []facts.Address{address("10.244.1.1/32"), address("fe80::1/64"), address("169.254.1.1/16")}}, rolePort},
+		{"a pod's route", "veth", 0, facts.Namespace{Routes: []facts.Route{route("10.244.1.7/32", "")}}, rolePort},
+		{"a port of a bridge", "veth", 5, facts.Namespace{Links: []facts.Link{bridge}, Addresses: []facts.Address{address("192.0.2.1/24")}}, rolePort},
+		{"a port of a bridge with a tunnel on it", "veth", 5, facts.Namespace{Links: []facts.Link{bridge, {Index: 9, Name: "t", Kind: "vxlan", Parent: 2, Up: true}}}, roleUplink},
+		{"both ends here", "veth", 0, facts.Namespace{Links: []facts.Link{{Index: 3, Name: "cilium_net", Kind: "veth", Parent: 2}}}, roleOther},
+		{"in a bond", "veth", 5, facts.Namespace{Links: []facts.Link{{Index: 5, Name: "bond0", Kind: "bond"}}}, roleChild},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.host.Links = append(tt.host.Links, facts.Link{Index: 2, Name: "eth0", Kind: tt.kind, Parent: 3, Master: tt.master, Up: true})
+			m := newMapper(&facts.Snapshot{Host: tt.host})
+			if got := m.role(m.links[2]); got != tt.want {
+				t.Errorf("role = %d; want %d", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestNodeInANamespace is a node whose uplink is a pair, with two addresses and the tunnel on it.
+func TestNodeInANamespace(t *testing.T) {
+	s := flannelNode(2)
+	nsid := 99
+	s.Host.Links[1].Kind, s.Host.Links[1].PeerNSID, s.Host.Links[1].Parent = "veth", &nsid, 2
+	s.Host.Addresses = append(s.Host.Addresses, facts.Address{Link: 2, Prefix: netip.MustParsePrefix("fe80::1/64")}, facts.Address{Link: 2, Prefix: netip.MustParsePrefix("192.168.7.228/24")})
+	d := documentOf(s, &check.Report{})
+	topology, _ := arrange(d)
+	if len(topology.Uplinks) != 1 || len(topology.Groups) != 1 {
+		t.Fatalf("%d uplinks and %d groups; want one of each: %+v", len(topology.Uplinks), len(topology.Groups), topology)
+	}
+	stack := topology.Uplinks[0].Devices
+	want := device{Link: &s.Host.Links[1], Addresses: []string{"192.168.7.11/24", "192.168.7.228/24"}}
+	if diff := cmp.Diff(want, stack[0]); diff != "" || len(stack) != 2 || stack[1].Link.Name != "flannel.1" || stack[1].Depth != 1 {
+		t.Errorf("stack %+v, first (-want +got):\n%s", stack, diff)
+	}
+	for _, shape := range draw(d).Shapes {
+		if shape.Tip == "eth0 veth: 192.168.7.11/24 · mtu 1500, 192.168.7.228/24" && len(shape.Texts) == 4 {
+			return
+		}
+	}
+	t.Error("no shape has both addresses of eth0")
 }
 
 // TestNothingOverlaps measures pictures of a few and of many pods.

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
+	"strconv"
 	"strings"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -63,7 +65,11 @@ func momentParts(d *Document) []string {
 		parts[0] = d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if d.Window > 0 {
-		parts = append(parts, fmt.Sprintf("counters over %g s", d.Window))
+		seconds := "less than 0.1"
+		if rounded := math.Round(d.Window*10) / 10; rounded > 0 {
+			seconds = strconv.FormatFloat(rounded, 'f', -1, 64)
+		}
+		parts = append(parts, "counters over "+seconds+" s")
 	} else {
 		parts = append(parts, "one sample")
 	}

@@ -1,16 +1,13 @@
 package report
 
 import (
-	"net/netip"
-	"slices"
-
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
 )
 
 // topology is the node's devices as the picture groups them. Each link of the node's namespace is in exactly one place.
 type topology struct {
-	Uplinks []stack  // hardware and bonds, with the VLANs and tunnels on them
+	Uplinks []stack  // hardware, bonds and pairs that lead to other nodes, with the VLANs and tunnels on them
 	Groups  []group  // bridges with the pods on them, then the pods that are routed, then namespaces that no link leads to
 	Others  []device // what carries nothing: lo, dummies, devices that are down
 }
@@ -28,13 +25,13 @@ type group struct {
 
 // device is one link of the node's namespace.
 type device struct {
-	Link    *facts.Link
-	Depth   int // below its uplink
-	Address string
-	Fault   *fault
+	Link      *facts.Link
+	Depth     int      // below its uplink
+	Addresses []string // the first is the one to call it by; link-local ones only where there is no other
+	Fault     *fault
 }
 
-// pod is one network namespace, or a veth whose other end is in none that is known; then NS is nil.
+// pod is one network namespace, or the node's end of a pair whose other end is in none that is known; then NS is nil.
 type pod struct {
 	NS    *facts.Namespace
 	Veth  *facts.Link // in the node's namespace; nil where none is known
@@ -64,27 +61,16 @@ func worse(a, b *fault) *fault {
 	return &joined
 }
 
-// mapper sorts a snapshot's links into a topology.
-type mapper struct {
-	host    *facts.Namespace
-	faults  map[facts.Ref]*fault // by namespace and index, without name
-	address map[int]netip.Prefix // by link: the first, an IPv4 one if there is any
-	owner   map[netip.Addr]int   // the link of an address
-	egress  int                  // the link of the default route
-	pods    map[int]*pod         // by the index of the veth
-	out     topology
-}
-
 // arrange makes the topology. The second result is the fault of the node itself: findings on objects that are not links of it, or not drawn.
 func arrange(d *Document) (topology, *fault) {
-	m := &mapper{host: &d.snapshot.Host, faults: map[facts.Ref]*fault{}, address: map[int]netip.Prefix{}, owner: map[netip.Addr]int{}, pods: map[int]*pod{}}
-	m.index()
+	m := newMapper(d.snapshot)
 	for i, f := range d.Findings {
 		key := facts.Ref{NetNS: f.On.NetNS, Index: f.On.Index}
-		if d.snapshot.Namespace(key.NetNS) == nil || key.NetNS == m.host.Inode && m.host.Link(key.Index) == nil {
+		if d.snapshot.Namespace(key.NetNS) == nil || key.NetNS == m.host.Inode && m.links[key.Index] == nil {
 			key = facts.Ref{}
 		}
 		m.faults[key] = worse(m.faults[key], &fault{f.Severity, i, 1})
+		m.inside[key.NetNS] = worse(m.inside[key.NetNS], &fault{f.Severity, i, 1})
 	}
 	lone := m.joinPods(d.snapshot.Pods)
 	m.uplinks()
@@ -93,36 +79,21 @@ func arrange(d *Document) (topology, *fault) {
 	return m.out, m.faults[facts.Ref{}]
 }
 
-// index makes what would otherwise be looked for once per link.
-func (m *mapper) index() {
-	for _, a := range m.host.Addresses {
-		first, known := m.address[a.Link]
-		if !known || a.Prefix.Addr().Is4() && !first.Addr().Is4() {
-			m.address[a.Link] = a.Prefix
-		}
-		if _, known := m.owner[a.Prefix.Addr()]; !known {
-			m.owner[a.Prefix.Addr()] = a.Link
-		}
-	}
-	for _, r := range m.host.Routes {
-		if r.Dst.Bits() == 0 && r.Link != 0 && m.egress == 0 {
-			m.egress = r.Link
-		}
-	}
-}
+// isPair says whether a link is one of two ends.
+func isPair(l *facts.Link) bool { return l.Kind == "veth" || l.Kind == "netkit" }
 
-// joinPods finds each pod's veth in the node's namespace: by the namespace id and index that the kernel gives, else by the pod's own link that
-// names the veth's index. It gives the pods without one.
+// joinPods finds each pod's veth in the node's namespace. It gives the pods without one.
 func (m *mapper) joinPods(pods []facts.Namespace) []pod {
+	ends := map[int][]*facts.Link{} // by the namespace id of their other end
+	for i := range m.host.Links {
+		if l := &m.host.Links[i]; l.PeerNSID != nil && m.role(l) == rolePort {
+			ends[*l.PeerNSID] = append(ends[*l.PeerNSID], l)
+		}
+	}
 	var lone []pod
 	for i := range pods {
-		p := pod{NS: &pods[i]}
-		for key, f := range m.faults {
-			if key.NetNS == p.NS.Inode {
-				p.Fault = worse(p.Fault, f)
-			}
-		}
-		if p.Veth = m.vethOf(p.NS); p.Veth == nil {
+		p := pod{NS: &pods[i], Fault: m.inside[pods[i].Inode]}
+		if p.Veth = m.vethOf(p.NS, ends); p.Veth == nil {
 			lone = append(lone, p)
 			continue
 		}
@@ -132,17 +103,22 @@ func (m *mapper) joinPods(pods []facts.Namespace) []pod {
 	return lone
 }
 
-func (m *mapper) vethOf(ns *facts.Namespace) *facts.Link {
-	for i := range m.host.Links {
-		l := &m.host.Links[i]
-		if l.Kind != "veth" || m.pods[l.Index] != nil {
+// vethOf finds a pod's veth by the namespace id that the kernel gives, else by the pod's own link: each of the two names the other's index.
+func (m *mapper) vethOf(ns *facts.Namespace, ends map[int][]*facts.Link) *facts.Link {
+	if ns.NSID != nil {
+		for _, l := range ends[*ns.NSID] {
+			if m.pods[l.Index] == nil {
+				return l
+			}
+		}
+	}
+	for i := range ns.Links {
+		inner := &ns.Links[i]
+		l := m.links[inner.Parent]
+		if !isPair(inner) || l == nil || l.Parent != inner.Index || m.role(l) != rolePort || m.pods[l.Index] != nil {
 			continue
 		}
-		there := slices.ContainsFunc(ns.Links, func(p facts.Link) bool {
-			return p.Kind == "veth" && p.Index == l.Parent && p.Parent == l.Index
-		})
-		known := l.PeerNSID != nil && ns.NSID != nil
-		if known && *l.PeerNSID == *ns.NSID || !known && there {
+		if l.PeerNSID == nil || ns.NSID == nil {
 			return l
 		}
 	}
@@ -155,8 +131,10 @@ func (m *mapper) fault(l *facts.Link) *fault {
 
 func (m *mapper) device(l *facts.Link) device {
 	d := device{Link: l, Fault: m.fault(l)}
-	if a, ok := m.address[l.Index]; ok {
-		d.Address = a.String()
+	for i, a := range m.address[l.Index] {
+		if i == 0 || !a.Addr().IsLinkLocalUnicast() {
+			d.Addresses = append(d.Addresses, a.String())
+		}
 	}
 	return d
 }
@@ -173,10 +151,20 @@ const (
 )
 
 func (m *mapper) role(l *facts.Link) role {
+	master := m.links[l.Master]
+	bonded := master != nil && (master.Kind == "bond" || master.Kind == "team")
 	switch {
 	case l.Loopback:
 		return roleOther
-	case l.Kind == "veth":
+	case bonded && (l.Kind == "" || isPair(l)):
+		return roleChild
+	case isPair(l):
+		if m.outward[l.Index] {
+			return roleUplink
+		}
+		if peer := m.links[l.Parent]; l.PeerNSID == nil && peer != nil && isPair(peer) && peer.Parent == l.Index && !m.bridged(l) {
+			return roleOther // both ends are here
+		}
 		return rolePort
 	case l.Kind == "bridge" || l.Kind == "vrf" || l.Kind == "openvswitch":
 		return roleBridge
@@ -188,9 +176,6 @@ func (m *mapper) role(l *facts.Link) role {
 	case l.Kind == "vlan":
 		return roleChild
 	case l.Kind == "" || l.Kind == "bond" || l.Kind == "team":
-		if master := m.host.Link(l.Master); master != nil && (master.Kind == "bond" || master.Kind == "team") {
-			return roleChild
-		}
 		return roleUplink
 	}
 	return roleOther

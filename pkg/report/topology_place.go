@@ -25,8 +25,8 @@ func (m *mapper) uplinks() {
 	seen := map[int]bool{}
 	for _, root := range roots {
 		var s stack
-		m.climb(&s, m.host.Link(root), 0, children, seen)
-		if d := s.Devices[0]; len(roots) > manyUplinks && len(s.Devices) == 1 && d.Address == "" && d.Fault == nil {
+		m.climb(&s, m.links[root], 0, children, seen)
+		if d := s.Devices[0]; len(roots) > manyUplinks && len(s.Devices) == 1 && len(d.Addresses) == 0 && d.Fault == nil {
 			m.out.Others = append(m.out.Others, d)
 			continue
 		}
@@ -66,7 +66,7 @@ func (m *mapper) under(l *facts.Link) int {
 	if !isTunnel(l) && l.Kind != "vlan" {
 		return l.Master
 	}
-	if l.Parent != 0 && l.PeerNSID == nil && m.host.Link(l.Parent) != nil {
+	if l.Parent != 0 && l.PeerNSID == nil && m.links[l.Parent] != nil {
 		return l.Parent
 	}
 	if l.Tunnel != nil {
@@ -121,7 +121,7 @@ func (m *mapper) rest(lone []pod) {
 	var routed []pod
 	for i := range m.host.Links {
 		l := &m.host.Links[i]
-		master := m.host.Link(l.Master)
+		master := m.links[l.Master]
 		switch m.role(l) {
 		case rolePort:
 			if master == nil || m.role(master) != roleBridge || master == l {

@@ -24,6 +24,8 @@ var rooms = []room{
 		"it edits the configuration directory of any runtime, with or without the rest of netmend"},
 	{"pkg/checks", 3, []string{"pkg/facts", "pkg/fix", "pkg/check"}, nil,
 		"a check is a pure function from facts to findings: no kernel, no clock, no files"},
+	{"pkg/verdict", 3, []string{"pkg/facts", "pkg/check"}, []string{"golang.org/x/sys"},
+		"what the CNI plugin and the daemon say to each other: both link it, so it holds no more than that"},
 	{"pkg/repair", 3, []string{"pkg/facts", "pkg/fix", "pkg/host"}, []string{"golang.org/x/sys"},
 		"repair makes planned changes and takes them back; it never decides which, so it knows no check"},
 	{"pkg/audit", 4, []string{"pkg/facts", "pkg/fix", "pkg/check", "pkg/checks", "pkg/host", "pkg/collect", "pkg/cniconf"}, []string{"sigs.k8s.io/yaml"},

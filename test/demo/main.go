@@ -43,26 +43,18 @@ func play(s *stage) {
 		s.Fatalf("the fault does not show: the connect took %s", took)
 	}
 	say("What does the first node's audit say?")
-	run(f.Nodes[0], "--window", "1s")
-	r := f.Nodes[0].Audit()
-	finding := r.Find("tunnel-tx-checksum")
-	if len(finding.Fixes) == 0 || len(finding.Fixes[0].Commands) == 0 {
-		s.Fatalf("the finding has no fix:\n%s", r.Describe())
-	}
-	say("So be it, by the command that it prints:")
-	for _, command := range finding.Fixes[0].Commands {
-		fmt.Println("    # " + command)
-		if _, err := lab.Shell(command); err != nil {
-			s.Fatalf("%v", err)
-		}
-	}
+	run(s, f.Nodes[0], 1, "audit", "--window", "1s")
+	say("So be it:")
+	run(s, f.Nodes[0], 0, "fix", "--yes")
 	say("The same connect, and the same audit:")
 	if took := connect(s, f); took > fast {
 		s.Fatalf("it is not mended: the connect took %s", took)
 	}
-	run(f.Nodes[0])
-	if r := f.Nodes[0].Audit().Want(); r.Exit != 0 {
-		s.Fatalf("the audit ends with %d", r.Exit)
+	run(s, f.Nodes[0], 0, "audit")
+	say("Everything back to what it was, and the same connect:")
+	run(s, f.Nodes[0], 0, "undo", "--all")
+	if took := connect(s, f); took < slow {
+		s.Fatalf("it is not undone: the connect took %s", took)
 	}
 }
 
@@ -78,13 +70,16 @@ func connect(s *stage, f *lab.Flannel) time.Duration {
 	return took
 }
 
-// run shows a command of netmendctl with what it prints.
-func run(n *lab.Node, args ...string) {
-	cmd := lab.Netmendctl(append([]string{"audit", "--netns", n.Path, "--root", n.Root}, args...)...)
-	fmt.Println("    # netmendctl audit --netns " + n.Path + " " + strings.Join(args, " "))
-	out, _ := cmd.CombinedOutput() // findings make it exit with 1
+// run shows a command of netmendctl with what it prints. It must end with the code.
+func run(s *stage, n *lab.Node, exit int, args ...string) {
+	cmd := lab.Netmendctl(append(args, "--netns", n.Path, "--root", n.Root)...)
+	fmt.Println("    # netmendctl " + strings.Join(args, " ") + " --netns " + n.Path)
+	out, _ := cmd.CombinedOutput() // the code says it
 	for line := range strings.Lines(string(out)) {
 		fmt.Print("    " + line)
+	}
+	if got := cmd.ProcessState.ExitCode(); got != exit {
+		s.Fatalf("netmendctl %s ends with %d; it should with %d", strings.Join(args, " "), got, exit)
 	}
 }
 

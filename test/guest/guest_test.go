@@ -17,21 +17,18 @@ import (
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
 // limit is far above what the emulator needs on a slow machine; a guest that hangs must not hang the run.
-const limit = 12 * time.Minute
+const limit = 25 * time.Minute
 
 // TestGuest boots the guest once and reports each test that ran there as its own.
 func TestGuest(t *testing.T) {
 	dir := t.TempDir()
-	inside, initrd := filepath.Join(dir, "inside"), filepath.Join(dir, "initrd")
-	build := exec.Command("go", "test", "-c", "-trimpath", "-o", inside, "./inside")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	want := listTests(t, inside)
+	initrd := filepath.Join(dir, "initrd")
+	inside, nodes := testProgram(t, dir, "./inside"), testProgram(t, dir, "../e2e")
+	want := append(listTests(t, inside, "."), listTests(t, nodes, nodeTests)...)
 	kernel := lab.Cache(t, "kernel")
 	err := image(initrd, kernel, map[string]string{
 		"usr/bin/inside":      inside,
+		"usr/bin/nodes":       nodes,
 		"usr/bin/netmendctl":  os.Getenv("NETMENDCTL"),
 		"usr/sbin/kube-proxy": filepath.Join(lab.Cache(t, "kubernetes"), "kube-proxy"),
 	})
@@ -55,9 +52,21 @@ func TestGuest(t *testing.T) {
 	}
 }
 
-func listTests(t *testing.T, program string) []string {
+// testProgram builds a package's tests to run elsewhere.
+func testProgram(t *testing.T, dir, pkg string) string {
 	t.Helper()
-	cmd := exec.Command(program, "-test.list", ".")
+	program := filepath.Join(dir, filepath.Base(pkg))
+	build := exec.Command("go", "test", "-c", "-trimpath", "-o", program, pkg)
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
+}
+
+func listTests(t *testing.T, program, pattern string) []string {
+	t.Helper()
+	cmd := exec.Command(program, "-test.list", pattern)
 	cmd.Env = append(os.Environ(), "NETMEND_GUEST=1")
 	out, err := cmd.Output()
 	if err != nil {
@@ -65,7 +74,7 @@ func listTests(t *testing.T, program string) []string {
 	}
 	names := strings.Fields(string(out))
 	if len(names) == 0 {
-		t.Fatal("the guest has no tests")
+		t.Fatalf("%s has no tests", program)
 	}
 	return names
 }
@@ -78,7 +87,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 	t.Helper()
 	console := filepath.Join(dir, "console")
 	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
-	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", "1536", "-display", "none", "-no-reboot", "-monitor", "none",
+	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot", "-monitor", "none",
 		"-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet",
 		"-serial", "file:"+console, "-serial", "stdio",
 		"-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0")
@@ -96,7 +105,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 	if !late.Stop() {
 		t.Errorf("the guest did not end within %s", limit)
 	}
-	if !strings.Contains(text, "GUEST EXIT") {
+	if !strings.Contains(text, "GUEST END") {
 		log, _ := os.ReadFile(console) // what there is of it
 		t.Errorf("the guest ended without a word (%v)\nits tests:\n%s\nits console:\n%s", err, last(text, 4000), last(string(log), 4000))
 	}
@@ -106,31 +115,37 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 // closing matches the line that ends a test: "--- PASS: TestX (0.10s)".
 var closing = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\w+) \(`)
 
-// collect reads the output of go test -v. What a test printed stands between its opening and its closing line, and behind the latter.
+// switching matches the lines that say whose output follows: "=== RUN   TestX", "=== NAME  TestX/part".
+var switching = regexp.MustCompile(`^=== (?:RUN|CONT|NAME) +(\w+)`)
+
+// collect reads the output of go test -v. What a test printed stands behind the lines that name it, and what failed behind the one that ends it.
 func collect(lines *bufio.Scanner) (results map[string]result, text string) {
 	results = map[string]result{}
-	var all, own strings.Builder
+	output := map[string]*strings.Builder{}
+	var all strings.Builder
 	name := ""
-	end := func() {
-		if r, ok := results[name]; ok {
-			r.output = own.String()
-			results[name] = r
-		}
-	}
 	for lines.Scan() {
 		line := strings.TrimRight(lines.Text(), "\r")
 		fmt.Fprintln(&all, line)
-		if opening, ok := strings.CutPrefix(line, "=== RUN   "); ok && !strings.Contains(opening, "/") {
-			end()
-			name = opening
-			own.Reset()
+		if m := switching.FindStringSubmatch(line); m != nil {
+			name = m[1]
 		}
-		fmt.Fprintln(&own, line)
-		if m := closing.FindStringSubmatch(line); m != nil {
-			results[m[2]] = result{verdict: m[1]}
+		m := closing.FindStringSubmatch(line)
+		if m != nil {
+			name = m[2]
+		}
+		if output[name] == nil {
+			output[name] = &strings.Builder{}
+		}
+		fmt.Fprintln(output[name], line)
+		if m != nil {
+			results[name] = result{verdict: m[1]}
 		}
 	}
-	end()
+	for name, r := range results {
+		r.output = output[name].String()
+		results[name] = r
+	}
 	return results, all.String()
 }
 
@@ -138,9 +153,9 @@ func last(s string, n int) string { return s[max(0, len(s)-n):] }
 
 func TestCollect(t *testing.T) {
 	in := "=== RUN   TestA\r\n    a.go:1: fine\r\n--- PASS: TestA (0.1s)\r\n=== RUN   TestB\n=== RUN   TestB/x\n    --- FAIL: TestB/x (0s)\n" +
-		"--- FAIL: TestB (0.2s)\n    b.go:2: why\n=== RUN   TestC\n"
+		"--- FAIL: TestB (0.2s)\n    b.go:2: why\n=== RUN   TestC\n=== NAME  TestA\n    a.go:9: late\n"
 	got, _ := collect(bufio.NewScanner(strings.NewReader(in)))
-	if got["TestA"].verdict != "PASS" || got["TestB"].verdict != "FAIL" || !strings.Contains(got["TestB"].output, "b.go:2: why") {
+	if got["TestA"].verdict != "PASS" || !strings.Contains(got["TestA"].output, "a.go:9: late") || got["TestB"].verdict != "FAIL" || !strings.Contains(got["TestB"].output, "b.go:2: why") {
 		t.Errorf("collect: %+v", got)
 	}
 	if r, ok := got["TestC"]; ok {

@@ -33,6 +33,10 @@ var links = map[string]string{
 // modules are the parts of the kernel's tree that a node may need; modprobe chooses among them.
 var modules = []string{"kernel/net/", "kernel/drivers/net/", "kernel/drivers/virtio/", "kernel/lib/", "kernel/crypto/", "kernel/arch/x86/crypto/", "modules."}
 
+// nodeTests are the tests of nodes in namespaces that say something about this kernel too. Those of kube-proxy in its other modes need an API server
+// that their nodes reach, and are the same there.
+const nodeTests = "^Test(Tunnel|UDP|DHCP|VTEP|PodMTU|BridgeMTU|IPForward|RPFilter|Listen|Duplicate|IPv6|Forward|CNI|IPAM|HealthyFlannel|HealthyDocker|HealthyPlain)"
+
 const initScript = `#!/bin/sh
 /bin/busybox --install -s /bin
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/ TMPDIR=/tmp NETMENDCTL=/usr/bin/netmendctl NETMEND_GUEST=1
@@ -41,6 +45,7 @@ mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
+hostname guest
 modprobe virtio_pci && modprobe virtio_net
 ip link set lo up
 ip link set eth0 up
@@ -48,8 +53,9 @@ ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 stty -F /dev/ttyS1 raw
 cd /tmp
-/usr/bin/inside -test.v -test.timeout=10m "$@" >/dev/ttyS1 2>&1
-echo "GUEST EXIT $?" >/dev/ttyS1
+/usr/bin/inside -test.v -test.timeout=15m >/dev/ttyS1 2>&1
+/usr/bin/nodes -test.v -test.timeout=15m -test.run=` + "'" + nodeTests + "'" + ` >/dev/ttyS1 2>&1
+echo "GUEST END" >/dev/ttyS1
 sync
 poweroff -f
 `

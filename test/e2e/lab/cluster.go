@@ -30,8 +30,7 @@ const (
 // Cluster is a real control plane without controllers: etcd and kube-apiserver in a namespace of their own, which is also the switch and the router
 // that nodes are joined to.
 type Cluster struct {
-	NS   *NS
-	Port int // of the API server
+	NS *NS
 
 	t      TB
 	bin    string
@@ -42,7 +41,7 @@ type Cluster struct {
 // NewCluster starts a control plane and waits until it is ready. It has the Services default/kubernetes and kube-system/kube-dns.
 func NewCluster(t TB) *Cluster {
 	t.Helper()
-	c := &Cluster{NS: NewNS(t, "control"), Port: 6443, t: t, bin: Cache(t, "kubernetes")}
+	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes")}
 	c.NS.Sh("ip link add br0 type bridge; ip addr add " + controlPlane + "/24 dev br0; ip link set br0 up; sysctl -qw net.ipv4.ip_forward=1")
 	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
@@ -109,7 +108,7 @@ func (c *Cluster) Proxy(n *Node, mode string) *Process {
 	dir := c.t.TempDir()
 	config := filepath.Join(dir, "config.yaml")
 	own, backend, _ := strings.Cut(mode, "-")
-	if err := os.WriteFile(config, []byte(c.ProxyConfig(dir, n.Name, own, controlPlane)), 0o600); err != nil {
+	if err := WriteProxyConfig(config, n.Name, own, controlPlane); err != nil {
 		c.t.Fatalf("%v", err)
 	}
 	cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
@@ -153,26 +152,4 @@ var proxyServes = map[string]string{
 	"iptables-legacy": "iptables-legacy -t nat -S KUBE-SVC-TCOU7JCQXEZGVUNU",
 	"nftables":        "nft get element ip kube-proxy service-ips '{ " + DNSAddress + " . udp . 53 }'",
 	"ipvs":            "ipvsadm -Ln -u " + DNSAddress + ":53",
-}
-
-// ProxyConfig is kube-proxy's configuration; its kubeconfig is written to the directory. The server is the API server's address as the node sees it.
-func (c *Cluster) ProxyConfig(dir, node, mode, server string) string {
-	c.t.Helper()
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"lab",
-"clusters":[{"name":"lab","cluster":{"server":"https://%s:%d","insecure-skip-tls-verify":true}}],
-"users":[{"name":"lab","user":{"token":%q}}],
-"contexts":[{"name":"lab","context":{"cluster":"lab","user":"lab"}}]}`, server, c.Port, token)
-	if err := os.WriteFile(kubeconfig, []byte(text), 0o600); err != nil {
-		c.t.Fatalf("%v", err)
-	}
-	// The connection-tracking limit is the machine's, not the namespace's: 0 leaves it alone.
-	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-clientConnection: {kubeconfig: %s}
-hostnameOverride: %s
-mode: %s
-clusterCIDR: %s
-conntrack: {maxPerCore: 0, min: 0}
-`, kubeconfig, node, mode, PodCIDR)
 }

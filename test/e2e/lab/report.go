@@ -15,6 +15,7 @@ import (
 type Report struct {
 	APIVersion string    `json:"apiVersion"`
 	Kind       string    `json:"kind"`
+	Node       NodeInfo  `json:"node"`
 	Summary    Summary   `json:"summary"`
 	Findings   []Finding `json:"findings"`
 	Skipped    []Skip    `json:"skipped"`
@@ -23,6 +24,11 @@ type Report struct {
 	t    TB
 	Exit int    `json:"-"`
 	Text string `json:"-"` // the document
+}
+
+// NodeInfo says what was audited.
+type NodeInfo struct {
+	Pods int `json:"pods"`
 }
 
 // Summary counts.

@@ -1,0 +1,64 @@
+package bench
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+// run is one measured run of a program.
+type run struct {
+	wall     time.Duration
+	resident int64 // the most that it ever had, in KiB
+}
+
+// measure runs a whole process, from its start to its end. Findings of an audit, exit code 1, are no failure.
+func measure(b *testing.B, cmd *exec.Cmd) run {
+	b.Helper()
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	start := time.Now()
+	err := cmd.Run()
+	wall := time.Since(start)
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		b.Fatalf("%v: %v: %s", cmd.Args, err, errs.String())
+	}
+	return run{wall: wall, resident: cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss}
+}
+
+// audit is the command of a whole audit, whose report nobody reads.
+func audit(n *lab.Node) *exec.Cmd {
+	return lab.Netmendctl("audit", "--netns", n.Path, "--root", n.Root)
+}
+
+// median is that of the wall times.
+func median(runs []run) time.Duration {
+	runs = slices.SortedFunc(slices.Values(runs), func(a, b run) int { return int(a.wall - b.wall) })
+	return runs[len(runs)/2].wall
+}
+
+func most(runs []run) (kib int64) {
+	for _, r := range runs {
+		kib = max(kib, r.resident)
+	}
+	return kib
+}
+
+// ratio prints a result and holds it to its limit.
+func ratio(b *testing.B, name string, value, limit float64, how string) {
+	b.Helper()
+	fmt.Printf("\nratio %s %.3f\n  %s; at most %.2f\n", name, value, how, limit)
+	if value > limit {
+		b.Errorf("%s is %.3f, more than %.2f", name, value, limit)
+	}
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
