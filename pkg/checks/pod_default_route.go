@@ -25,7 +25,7 @@ gateway that does not exist, or the pod holds a fixed neighbour entry for it.
 
 - The CNI's result has a default route and the pod has none of that family: a later plugin or a sysctl took it away. Critical. Only the CNI plugin sees the result.
 - The pod is on the bridge of the CNI, whose configuration gives that bridge the gateway's address, and the gateway of the pod's default route is no address of the node. Critical.
-- The pod's link is not on a bridge, its gateway is no address of the node, ~proxy_arp~ is 0 on the node's end, and the pod has no permanent neighbour entry for it: nobody answers. Critical. This
+- The pod was made by calico or the ptp plugin, its link is not on a bridge, its gateway is no address of the node, ~proxy_arp~ is 0 on the node's end, and the pod has no permanent neighbour entry for it: nobody answers. Critical. This
   is judged for IPv4, while the pod is made.
 
 **Fix.** By hand: give the bridge the address again, or delete the bridge where it is empty, so that the next pod makes it anew; let the pod be made again. There is nothing to undo.
@@ -33,7 +33,8 @@ gateway that does not exist, or the pod holds a fixed neighbour entry for it.
 **Cost.** The pod is made again; pods that run on the bridge are served at once.
 
 **When it is no fault.** A network without a gateway on purpose (~isGateway~ false, an isolated second network), a gateway beyond the bridge (a router on the LAN that the
-uplink is a port of), links that are no veth (macvlan, ipvlan, SR-IOV, host-device): their gateway is on the network outside.
+uplink is a port of), links that are no veth (macvlan, ipvlan, SR-IOV, host-device): their gateway is on the network outside. Networks that answer by a
+BPF program (Cilium) are not judged by ~proxy_arp~.
 `),
 	Needs:    []facts.Kind{facts.KindPods, facts.KindPodLinks, facts.KindAddresses, facts.KindRoutes},
 	Wants:    []facts.Kind{facts.KindCNIConfig, facts.KindSysctls},
@@ -84,7 +85,7 @@ func podWayOut(s *facts.Snapshot, p *facts.Namespace, v4 bool) (check.Finding, b
 		}}
 		return f, true
 	}
-	if !v4 || p.Result == nil || end.Master != 0 || !s.Has(facts.KindSysctls) {
+	if !v4 || p.Result == nil || end.Master != 0 || !s.Has(facts.KindSysctls) || !slices.Contains([]string{"calico", "ptp"}, mainPlugin(running(s.CNI)).Type) {
 		return f, false
 	}
 	if _, unread := p.Missing[facts.KindNeighbours]; unread || answers(s, p, end, gateway) {

@@ -113,8 +113,8 @@ func (v *outcome) refusal(c *call) *types.Error {
 			"failurePolicy is Fail: the pod is refused where an enforced check could not be made")
 	}
 	worst := v.refused[0]
-	for _, f := range v.refused {
-		if f.Severity > worst.Severity {
+	for _, f := range v.refused { // of equals, what is wrong with the pod itself
+		if f.Severity > worst.Severity || f.Severity == worst.Severity && v.ofPod(f) && !v.ofPod(worst) {
 			worst = f
 		}
 	}
@@ -123,6 +123,11 @@ func (v *outcome) refusal(c *call) *types.Error {
 		code = codeNotReady
 	}
 	return types.NewError(code, fmt.Sprintf("netmend: %s: %s: %s%s", worst.Check, oneLine(worst.On.Name), oneLine(worst.Message), more(len(v.refused)-1)), v.details(worst))
+}
+
+// ofPod says whether a finding is on the pod's own link.
+func (v *outcome) ofPod(f check.Finding) bool {
+	return v.snapshot != nil && slices.ContainsFunc(v.snapshot.Pods, func(p facts.Namespace) bool { return p.Inode == f.On.NetNS })
 }
 
 func more(n int) string {
