@@ -1,6 +1,7 @@
 package check
 
 import (
+	"strings"
 	"time"
 
 	"github.com/netmend/netmend/pkg/facts"
@@ -11,7 +12,7 @@ import (
 type Check struct {
 	Name  string // kebab-case, permanent: file name, metric label, page and configuration key
 	Title string // one line, for lists
-	Doc   string // Markdown, by hand: what breaks, how it is seen, the fix and its undo, sources
+	Doc   string // by hand: what breaks, how it is seen, the fix and its undo, sources; see [Check.Markdown]
 	Since string // the version of netmend that brought it
 
 	Needs  []facts.Kind // without any of these on the node it is skipped
@@ -27,6 +28,12 @@ type Check struct {
 	NotApplicable func(*facts.Snapshot) string
 	// Run is pure (no clock, no I/O, the same findings in the same order for the same facts) and total (it never panics).
 	Run func(*facts.Snapshot) []Finding
+}
+
+// Markdown is Doc as Markdown. In Doc a tilde stands for the backquote, which a raw string of Go cannot hold. It is put right here and not where the check is
+// declared, because the CNI plugin links every check, shows no page, and starts for each pod.
+func (c *Check) Markdown() string {
+	return strings.TrimSpace(strings.ReplaceAll(c.Doc, "~", "`")) + "\n"
 }
 
 // Use says how a check uses the window between two samples.

@@ -3,9 +3,10 @@ package check
 import (
 	"fmt"
 	"regexp"
+	"sync"
 )
 
-var kebab = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+var kebab = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`) })
 
 // Validate says what makes a list of checks unusable: a bad or repeated name, no documentation, no function, a root cause that is
 // not in the list or that leads back to its check. Programs call it at start-up.
@@ -15,7 +16,7 @@ func Validate(checks []*Check) error {
 		switch {
 		case c == nil:
 			return fmt.Errorf("a nil check")
-		case !kebab.MatchString(c.Name):
+		case !kebab().MatchString(c.Name):
 			return fmt.Errorf("check %q: the name is not kebab-case", c.Name)
 		case byName[c.Name] != nil:
 			return fmt.Errorf("check %s: the name occurs twice", c.Name)

@@ -3,9 +3,13 @@ package checks
 import (
 	"regexp"
 	"strconv"
+	"sync"
 )
 
-var plainRelease = regexp.MustCompile(`^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?([^0-9.].*)?$`)
+// plainRelease is compiled at first use: the CNI plugin seldom needs it.
+var plainRelease = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?([^0-9.].*)?$`)
+})
 
 // version is a kernel's, by the number that it was released with upstream.
 type version struct{ major, minor, patch int }
@@ -23,7 +27,7 @@ func (v version) less(w version) bool {
 // parseRelease reads what uname -r prints. exact is false for a distribution's kernel ("5.4.0-32-generic", "4.18.0-513.el8"): it is at least what its
 // number says, but has more of upstream's fixes than that tells, so nothing may be concluded from a fix that came later.
 func parseRelease(release string) (v version, exact, ok bool) {
-	m := plainRelease.FindStringSubmatch(release)
+	m := plainRelease().FindStringSubmatch(release)
 	if m == nil {
 		return v, false, false
 	}

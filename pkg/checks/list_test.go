@@ -19,7 +19,7 @@ func TestValidate(t *testing.T) {
 		if strings.ToUpper(first[:1]) != first[:1] && !strings.Contains(first, "_") || strings.HasSuffix(c.Title, ".") {
 			t.Errorf("check %s: title %q: it starts with a capital, unless with the name of a setting, and has no full stop", c.Name, c.Title)
 		}
-		if n := strings.Count(c.Doc, "\n"); n < 12 {
+		if n := strings.Count(c.Markdown(), "\n"); n < 12 {
 			t.Errorf("check %s: Doc has %d lines: what breaks, how it is seen, why, the fix, its cost, when it is no fault", c.Name, n)
 		}
 	}

@@ -1,8 +1,5 @@
 package checks
 
-import "strings"
-
-// markdown turns a raw string into Markdown: a tilde stands for the backquote, which a raw string cannot hold.
-func markdown(text string) string {
-	return strings.TrimSpace(strings.ReplaceAll(text, "~", "`")) + "\n"
-}
+// markdown marks a raw string as a check's text: [check.Check.Markdown] makes Markdown of it. It does nothing, so that the compiler lays out the checks as data and
+// no program spends time on them when it starts.
+func markdown(text string) string { return text }

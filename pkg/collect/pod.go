@@ -57,13 +57,17 @@ func Pod(ctx context.Context, h *host.Host, o PodOptions) (*PodFacts, error) {
 			return nil, err
 		}
 	}
-	if err := c.node.Do(c.readNodeNamespace); err != nil {
+	err = c.node.DoHere(func() error {
+		c.readNodeNamespace()
+		c.publish()
+		c.readFiles()
+		c.publish()
+		c.readServices()
+		return nil
+	})
+	if err != nil {
 		return nil, fmt.Errorf("collect: %w", err)
 	}
-	c.publish()
-	c.readFiles()
-	c.publish()
-	c.readServices()
 	c.publish()
 	return &PodFacts{Snapshot: c.s, Left: c.left}, nil
 }
@@ -129,7 +133,7 @@ func (c *podCollection) readPod() error {
 	}
 	defer ns.Close()
 	p := facts.Namespace{Inode: ns.Inode, Path: c.o.NetNS, Result: c.o.Result}
-	err = ns.Do(func() error {
+	err = ns.DoHere(func() error {
 		c.readPodLinks(ns, &p)
 		read := func(k facts.Kind, fn func() error) {
 			if slices.Contains(c.s.Kinds, k) {
@@ -152,7 +156,7 @@ func (c *podCollection) readPod() error {
 	if err != nil {
 		return fmt.Errorf("collect: %w", err)
 	}
-	err = c.node.Do(func() (err error) { p.NSID, err = c.node.ID(ns); return err })
+	err = c.node.DoHere(func() (err error) { p.NSID, err = c.node.ID(ns); return err })
 	if err != nil {
 		return fmt.Errorf("collect: %w", err)
 	}

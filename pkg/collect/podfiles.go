@@ -92,16 +92,11 @@ func (c *podCollection) readServices() {
 				return err
 			}
 		}
-		err := c.node.Do(func() error {
-			b, err := c.node.BriefServices(services)
-			if err == nil {
-				c.s.Proxy, c.s.ServiceVIPs, c.left = &b.Proxy, b.VIPs, b.Left
-			}
-			return err
-		})
+		b, err := c.node.BriefServices(services)
 		if err != nil {
 			return err
 		}
+		c.s.Proxy, c.s.ServiceVIPs, c.left = &b.Proxy, b.VIPs, b.Left
 		c.s.Intent.Services = services
 		missing := slices.ContainsFunc(c.s.ServiceVIPs, func(v facts.ServiceVIP) bool { return !v.Found })
 		if !missing || !c.s.Node.Kubelet && c.s.Proxy.Mode == "" {

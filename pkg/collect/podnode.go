@@ -16,7 +16,7 @@ const (
 )
 
 // readNodeNamespace reads what the pod's packets meet in the node's namespace. It is called inside Do.
-func (c *podCollection) readNodeNamespace() error {
+func (c *podCollection) readNodeNamespace() {
 	c.step(c.readPodEnds, facts.KindPodLinks)
 	c.step(c.readNodeAddresses, facts.KindAddresses)
 	c.step(func() (err error) { c.s.Host.Rules, err = c.node.Rules(); return err }, facts.KindRules)
@@ -30,7 +30,6 @@ func (c *podCollection) readNodeNamespace() error {
 		return err
 	}, facts.KindConntrack)
 	c.step(c.readNeighbourFill, facts.KindNeighbourTable)
-	return nil
 }
 
 // link reads a link of the node once; nil where there is none.

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Knob names something that can be read and set: a family, then its argument behind a colon.
@@ -69,10 +70,13 @@ func (k Knob) Split() (family, arg string) {
 }
 
 // sysctlPath is what may stand below /proc/sys: no empty, "." or ".." step, only what device and value names hold.
-var sysctlPath = regexp.MustCompile(`^net(/[A-Za-z0-9_@:+=~%-][A-Za-z0-9_.@:+=~%-]*)+$`)
+// It is compiled at first use: the CNI plugin, which starts for each pod, seldom needs it.
+var sysctlPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^net(/[A-Za-z0-9_@:+=~%-][A-Za-z0-9_.@:+=~%-]*)+$`)
+})
 
 // ValidSysctl says whether a path may be a sysctl knob's: it is below net/ and cannot leave /proc/sys.
-func ValidSysctl(path string) bool { return sysctlPath.MatchString(path) }
+func ValidSysctl(path string) bool { return sysctlPath().MatchString(path) }
 
 // SameValue says whether two texts are one value of the knob. The kernel prints a sysctl of several numbers with tabs, whatever separated them when it was written.
 func SameValue(k Knob, a, b string) bool {

@@ -19,7 +19,7 @@ type NS struct {
 	root string
 	host *Host
 	node bool
-	file *os.File
+	fd   int // -1 once it is closed
 
 	mu sync.Mutex
 	rt lister
@@ -33,23 +33,33 @@ func (n *NS) IsNode() bool { return n.node }
 var ErrNoNamespace = errors.New("not a network namespace")
 
 func (h *Host) openNS(path string) (*NS, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a pipe would make it wait
+	// Plain system calls: a file of package os would start the poller, which costs the CNI plugin more than all it does here.
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) }) // a pipe would make it wait
 	if err != nil {
-		return nil, fmt.Errorf("open network namespace: %w", err)
+		return nil, fmt.Errorf("open network namespace %s: %w", path, err)
 	}
+	ino, err := namespaceInode(fd, path)
+	if err != nil {
+		return nil, errors.Join(err, unix.Close(fd))
+	}
+	return &NS{Path: path, Inode: ino, root: h.root, host: h, fd: fd}, nil
+}
+
+// namespaceInode is the number of an open network namespace; ErrNoNamespace for anything else.
+func namespaceInode(fd int, path string) (uint64, error) {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, errors.Join(fmt.Errorf("stat network namespace %s: %w", path, err), f.Close())
+	if err := unix.Fstat(fd, &st); err != nil {
+		return 0, fmt.Errorf("stat network namespace %s: %w", path, err)
 	}
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
-		return nil, errors.Join(fmt.Errorf("open network namespace: %s is %w", path, ErrNoNamespace), f.Close())
+	if err := unix.Fstatfs(fd, &fs); err != nil || fs.Type != unix.NSFS_MAGIC {
+		return 0, fmt.Errorf("open network namespace: %s is %w", path, ErrNoNamespace)
 	}
 	// NS_GET_NSTYPE (ioctl_ns(2)) tells a network namespace from the other kinds, into which setns would also go.
-	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
-		return nil, errors.Join(fmt.Errorf("open network namespace: %s is %w but one of another kind", path, ErrNoNamespace), f.Close())
+	if kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		return 0, fmt.Errorf("open network namespace: %s is %w but one of another kind", path, ErrNoNamespace)
 	}
-	return &NS{Path: path, Inode: st.Ino, root: h.root, host: h, file: f}, nil
+	return st.Ino, nil
 }
 
 // Close releases the namespace.
@@ -61,28 +71,34 @@ func (n *NS) Close() error {
 		err = n.rt.close()
 		n.rt = nil
 	}
-	return errors.Join(err, n.file.Close())
+	if n.fd >= 0 {
+		err = errors.Join(err, unix.Close(n.fd))
+		n.fd = -1
+	}
+	return err
 }
 
 // FD is the namespace's descriptor, valid until Close.
-func (n *NS) FD() int { return int(n.file.Fd()) }
+func (n *NS) FD() int { return n.fd }
 
 // Do runs fn on a thread that is in the namespace, and returns fn's error. Goroutines that fn starts are not in it. Sockets that fn opens
 // stay in it for good.
 func (n *NS) Do(fn func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- n.onThread(fn) }()
+	go func() { done <- n.DoHere(fn) }()
 	return <-done
 }
 
-func (n *NS) onThread(fn func() error) (err error) {
+// DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. Where the thread cannot go back, which
+// the error says, the goroutine is lost in the foreign namespace and must end.
+func (n *NS) DoHere(fn func() error) (err error) {
 	runtime.LockOSThread()
-	own, err := os.Open("/proc/thread-self/ns/net")
+	own, err := retry(func() (int, error) { return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("open this thread's network namespace: %w", err)
 	}
-	defer own.Close()
+	defer unix.Close(own)
 	same, err := n.is(own)
 	if err != nil {
 		runtime.UnlockOSThread()
@@ -98,7 +114,7 @@ func (n *NS) onThread(fn func() error) (err error) {
 	}
 	defer func() {
 		// A thread that cannot go back stays locked, so that the runtime ends it with this goroutine and never runs others in a foreign namespace.
-		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back == nil {
+		if back := unix.Setns(own, unix.CLONE_NEWNET); back == nil {
 			runtime.UnlockOSThread()
 		} else {
 			err = errors.Join(err, fmt.Errorf("leave network namespace %s: %w", n.Path, back))
@@ -107,9 +123,9 @@ func (n *NS) onThread(fn func() error) (err error) {
 	return fn()
 }
 
-func (n *NS) is(own *os.File) (bool, error) {
+func (n *NS) is(own int) (bool, error) {
 	var a, b unix.Stat_t
-	if err := unix.Fstat(int(own.Fd()), &a); err != nil {
+	if err := unix.Fstat(own, &a); err != nil {
 		return false, fmt.Errorf("stat this thread's network namespace: %w", err)
 	}
 	if err := unix.Fstat(n.FD(), &b); err != nil {

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/netmend/netmend/pkg/facts"
 )
 
@@ -29,7 +31,7 @@ func (h *Host) ReservationsOf(addrs []netip.Addr, dirs ...string) (*facts.IPAM, 
 		if err != nil {
 			return nil, fmt.Errorf("read reservations: %w", err)
 		}
-		names, err := dirNames(path)
+		names, err := namesIn(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -39,7 +41,6 @@ func (h *Host) ReservationsOf(addrs []netip.Addr, dirs ...string) (*facts.IPAM, 
 		if len(names) > maxReservationDirs {
 			return nil, fmt.Errorf("read reservations: more than %d networks in %s", maxReservationDirs, dir)
 		}
-		slices.Sort(names)
 		for _, name := range names {
 			n := facts.IPAMNetwork{Name: name, Dir: filepath.Join(dir, name)}
 			if n.Reservations, err = h.reservedIn(n.Dir, addrs, now); err != nil {
@@ -59,21 +60,33 @@ func (h *Host) reservedIn(dir string, addrs []netip.Addr, now time.Time) (out []
 		if err != nil {
 			return nil, err
 		}
-		if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() {
-			if err == nil || absent(err) {
-				continue
-			}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); absent(err) || err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+			continue
+		} else if err != nil {
 			return nil, err
 		}
-		r, err := loadReservation(path, now)
+		text, err := readFile(path, maxReservation)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // released meanwhile
 		}
 		if err != nil {
 			return nil, err
 		}
+		r := parseReservation(string(text))
+		r.Age = max(0, now.Unix()-st.Mtim.Sec)
 		r.IP = a.Unmap()
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// namesIn lists a directory without the poller that os.Open starts.
+func namesIn(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, err
 }

@@ -65,6 +65,9 @@ func (h *Host) optional(path string) ([]byte, error) {
 
 // serviceRange finds the first, primary range of the flag in a static pod's manifest; the zero Prefix where there is none.
 func serviceRange(manifest []byte) netip.Prefix {
+	if len(manifest) == 0 { // as on every node without a control plane: nothing to compile the expression for
+		return netip.Prefix{}
+	}
 	m := regexp.MustCompile(`--service-cluster-ip-range[= ]"?([0-9a-fA-F.:/]+)`).FindSubmatch(manifest)
 	if m == nil {
 		return netip.Prefix{}

@@ -11,7 +11,7 @@ import (
 
 // Markdown is the page of a check as it is.
 func Markdown(c *check.Check) string {
-	return fmt.Sprintf("# %s\n\n%s. %s\n\n%s", c.Name, c.Title, about(c), c.Doc)
+	return fmt.Sprintf("# %s\n\n%s. %s\n\n%s", c.Name, c.Title, about(c), c.Markdown())
 }
 
 func about(c *check.Check) string {
@@ -38,7 +38,7 @@ func Explain(w io.Writer, c *check.Check, style Style) error {
 	for _, line := range wrap(about(c), p.Width) {
 		p.linef("%s", p.dim(line))
 	}
-	for i, m := range parseMarkup(c.Doc) {
+	for i, m := range parseMarkup(c.Markdown()) {
 		if i == 0 || m.Kind != "li" {
 			p.linef("")
 		}

@@ -88,7 +88,7 @@ func htmlFindings(d *Document, s check.Severity) htmlGroup {
 			h.Title = d.checks[at].Title
 		}
 		if first := len(g.Findings) == 0 || g.Findings[len(g.Findings)-1].Check != f.Check; first && at >= 0 {
-			h.Doc = parseMarkup(d.checks[at].Doc) // once for the findings of one check
+			h.Doc = parseMarkup(d.checks[at].Markdown()) // once for the findings of one check
 		}
 		g.Findings = append(g.Findings, h)
 	}

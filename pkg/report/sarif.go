@@ -152,7 +152,7 @@ func sarifRules(d *Document) ([]sarifRule, map[string]int) {
 		rules = append(rules, r)
 	}
 	for _, c := range d.checks {
-		add(sarifRule{ID: c.Name, Short: sarifMessage{c.Title}, Full: sarifMessage{c.Title}, Help: sarifHelp{c.Doc, c.Doc}, Default: sarifLevel{level(c.Severity)}})
+		add(sarifRule{ID: c.Name, Short: sarifMessage{c.Title}, Full: sarifMessage{c.Title}, Help: sarifHelp{c.Markdown(), c.Markdown()}, Default: sarifLevel{level(c.Severity)}})
 	}
 	bare := func(name string, s check.Severity) {
 		add(sarifRule{ID: name, Short: sarifMessage{name}, Full: sarifMessage{name}, Help: sarifHelp{name, name}, Default: sarifLevel{level(s)}})

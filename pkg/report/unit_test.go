@@ -100,7 +100,7 @@ func TestExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "explain.text", b.Bytes())
-	if got := Markdown(c); !strings.HasPrefix(got, "# tunnel-tx-checksum\n") || !strings.Contains(got, c.Doc) {
+	if got := Markdown(c); !strings.HasPrefix(got, "# tunnel-tx-checksum\n") || !strings.Contains(got, c.Markdown()) {
 		t.Errorf("Markdown = %q; want the name and the documentation", got)
 	}
 }

@@ -132,7 +132,7 @@ func page(c *check.Check, d description) []byte {
 	}
 	fmt.Fprintf(&b, "| Fix | %s |\n", remedy(c, d.kind))
 	fmt.Fprintf(&b, "| Since | %s |\n\n", c.Since)
-	b.WriteString(link(strings.TrimSpace(c.Doc), c.Name))
+	b.WriteString(link(strings.TrimSpace(c.Markdown()), c.Name))
 	fmt.Fprintf(&b, "\n\n## Example\n\nA snapshot with this note: %s.\n\n```\n%s```\n", d.note, d.output)
 	return b.Bytes()
 }
