@@ -1,15 +1,9 @@
 package checks
 
 import (
-	"regexp"
 	"strconv"
-	"sync"
+	"strings"
 )
-
-// plainRelease is compiled at first use: the CNI plugin seldom needs it.
-var plainRelease = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?([^0-9.].*)?$`)
-})
 
 // version is a kernel's, by the number that it was released with upstream.
 type version struct{ major, minor, patch int }
@@ -27,14 +21,29 @@ func (v version) less(w version) bool {
 // parseRelease reads what uname -r prints. exact is false for a distribution's kernel ("5.4.0-32-generic", "4.18.0-513.el8"): it is at least what its
 // number says, but has more of upstream's fixes than that tells, so nothing may be concluded from a fix that came later.
 func parseRelease(release string) (v version, exact, ok bool) {
-	m := plainRelease().FindStringSubmatch(release)
-	if m == nil {
+	rest := release
+	for i, part := range []*int{&v.major, &v.minor, &v.patch} {
+		if i > 0 {
+			after, dotted := strings.CutPrefix(rest, ".")
+			if !dotted && i == 2 {
+				break // a patch level of 0
+			}
+			if !dotted {
+				return v, false, false
+			}
+			rest = after
+		}
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		if digits == 0 || digits > 4 {
+			return v, false, false
+		}
+		*part, _ = strconv.Atoi(rest[:digits]) // at most four digits
+		rest = rest[digits:]
+	}
+	if strings.HasPrefix(rest, ".") {
 		return v, false, false
 	}
-	for i, part := range []*int{&v.major, &v.minor, &v.patch} {
-		*part, _ = strconv.Atoi(m[i+1]) // digits, or empty for a patch level of 0
-	}
-	return v, m[4] == "" || m[4] == "+", true
+	return v, rest == "" || rest == "+", true
 }
 
 // fixState says whether a kernel has a fix that came with a release and was carried back to older series.

@@ -9,7 +9,7 @@ import (
 
 // readNodeSysctls reads the values that the pod's packets meet.
 func (c *podCollection) readNodeSysctls() (err error) {
-	paths := []string{"net/ipv4/ip_forward", "net/netfilter/nf_conntrack_max"}
+	paths := []string{"net/ipv4/ip_forward"}
 	if c.ipv6 {
 		paths = append(paths, "net/ipv6/conf/all/forwarding")
 	}
@@ -19,7 +19,7 @@ func (c *podCollection) readNodeSysctls() (err error) {
 			continue // IP sees the bridge's packets, not its port's
 		}
 		paths = append(paths, "net/ipv4/conf/"+l.Name+"/forwarding")
-		if pairKind(l.Kind) {
+		if pairKind(l.Kind) && l.PeerNSID != nil {
 			paths = append(paths, "net/ipv4/conf/"+l.Name+"/proxy_arp")
 		}
 		if c.ipv6 {
@@ -45,7 +45,7 @@ func targetPodPaths(p *facts.Namespace, ipv6 bool) []string {
 // readFiles reads the CNI configuration and who has reserved the pod's addresses.
 func (c *podCollection) readFiles() {
 	c.step(func() (err error) {
-		if c.s.CNI, err = c.host.CNI(); err == nil {
+		if c.s.CNI, err = c.host.BriefCNI(); err == nil {
 			deriveCIDRs(&c.s.Intent, c.s.CNI)
 		}
 		return err

@@ -26,7 +26,7 @@ func (c *podCollection) readNodeNamespace() {
 	c.step(c.readNodeSysctls, facts.KindSysctls)
 	c.step(func() error {
 		var err error
-		c.s.Host.Conntrack, err = c.node.Conntrack()
+		c.s.Host.Conntrack, err = c.node.ConntrackFill()
 		return err
 	}, facts.KindConntrack)
 	c.step(c.readNeighbourFill, facts.KindNeighbourTable)

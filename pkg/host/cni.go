@@ -31,7 +31,7 @@ func otherBinDirs() []string {
 // CNI reads the configuration directory of the container runtime and flannel's subnet file. A node without the directory has no files. What cannot be
 // used in one file is that file's Error, as it is for the runtime; a file that may not be read is an error.
 func (h *Host) CNI() (*facts.CNI, error) {
-	c, err := h.readCNI()
+	c, err := h.readCNI(cniThorough)
 	if err != nil {
 		return nil, fmt.Errorf("read CNI configuration: %w", err)
 	}
@@ -44,7 +44,7 @@ type cniConfig struct {
 	hostLocal []hostLocal
 }
 
-func (h *Host) readCNI() (*cniConfig, error) {
+func (h *Host) readCNI(brief bool) (*cniConfig, error) {
 	c := &cniConfig{}
 	dirs := cniDirs()
 	c.Dir, c.BinDir = dirs[0][0], dirs[0][1]
@@ -68,7 +68,7 @@ func (h *Host) readCNI() (*cniConfig, error) {
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, err
 		}
-		p := cniParser{flannel: env, inlined: func(network string) ([][]byte, error) { return h.inlined(c.Dir, network) }}
+		p := cniParser{brief: brief, flannel: env, inlined: func(network string) ([][]byte, error) { return h.inlined(c.Dir, network) }}
 		f := facts.CNIFile{Name: name}
 		if err == nil {
 			f, err = p.parse(name, data)

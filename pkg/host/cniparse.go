@@ -20,6 +20,7 @@ const maxPlugins = 64
 
 // cniParser reads one configuration file as container runtimes do.
 type cniParser struct {
+	brief     bool                                   // see [Host.BriefCNI]
 	flannel   *facts.FlannelEnv                      // nil where there is none
 	inlined   func(network string) ([][]byte, error) // plugins in files of their own
 	hostLocal []hostLocal                            // of the plugins that use it
@@ -27,6 +28,9 @@ type cniParser struct {
 
 func (p *cniParser) parse(name string, data []byte) (facts.CNIFile, error) {
 	f := facts.CNIFile{Name: name}
+	if p.brief && p.briefly(&f, data) {
+		return f, nil
+	}
 	list, err := p.list(name, data)
 	if err != nil {
 		return f, err
@@ -80,9 +84,15 @@ func (p *cniParser) plugin(f *facts.CNIFile, config *libcni.PluginConfig) error 
 	if err := json.Unmarshal(config.Bytes, &all); err != nil {
 		return fmt.Errorf("parse plugin: %w", err)
 	}
-	plugin := facts.CNIPlugin{Type: conf.Type, IPAM: conf.IPAM.Type, Capabilities: conf.Capabilities, MTU: all.number("mtu")}
+	p.add(f, facts.CNIPlugin{Type: conf.Type, IPAM: conf.IPAM.Type, Capabilities: conf.Capabilities}, all)
+	return nil
+}
+
+// add reads the options of a plugin whose type is known and adds it to the file.
+func (p *cniParser) add(f *facts.CNIFile, plugin facts.CNIPlugin, all cniObject) {
+	plugin.MTU = all.number("mtu")
 	ipam := all.object("ipam")
-	switch conf.Type {
+	switch plugin.Type {
 	case "bridge":
 		bridgeOptions(&plugin, all)
 		plugin.Gateway = all.flag("isGateway") || all.flag("isDefaultGateway")
@@ -103,7 +113,6 @@ func (p *cniParser) plugin(f *facts.CNIFile, config *libcni.PluginConfig) error 
 		p.hostLocal = append(p.hostLocal, l)
 	}
 	f.Plugins = append(f.Plugins, plugin)
-	return nil
 }
 
 func bridgeOptions(plugin *facts.CNIPlugin, o cniObject) {

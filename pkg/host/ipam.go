@@ -25,7 +25,7 @@ const (
 // IPAM reads what host-local has reserved, in its usual directory and in those that the CNI configuration names. A node without any has none. Files
 // that are not named by an address (lock, last_reserved_ip.*) are no reservations. A file that may not be read is an error.
 func (h *Host) IPAM() (*facts.IPAM, error) {
-	c, err := h.readCNI()
+	c, err := h.readCNI(cniThorough)
 	if err != nil {
 		return nil, fmt.Errorf("read reservations: %w", err)
 	}

@@ -53,6 +53,7 @@ type Config struct {
 	LogFile          string
 
 	Prev json.RawMessage // prevResult; nil where there is none
+	prev map[string]any  // the same, decoded when it is handed on
 }
 
 // modeOf is the mode of a check.

@@ -115,7 +115,7 @@ func (p *Plugin) begin(command string, a *skel.CmdArgs) (*call, []byte, error) {
 		c.close()
 		return nil, nil, err
 	}
-	c.result = readResult(c.conf.Prev, a.IfName)
+	c.result = readResult(c.conf.prev, a.IfName)
 	c.result.Network, c.result.Container = c.conf.Name, a.ContainerID
 	return c, out, nil
 }

@@ -16,13 +16,16 @@ import (
 // handOn gives the result as it is to be written. A runtime hands it over in the version of the configuration, so that it is passed on as it came, with
 // whatever it holds; only one of another version goes through the library's conversion.
 func handOn(c *Config) ([]byte, error) {
-	var head struct {
-		CNIVersion string `json:"cniVersion"`
-	}
-	if err := json.Unmarshal(c.Prev, &head); err != nil {
+	var prev any
+	if err := json.Unmarshal(c.Prev, &prev); err != nil {
 		return nil, types.NewError(types.ErrDecodingFailure, "decode prevResult: "+err.Error(), "")
 	}
-	switch head.CNIVersion {
+	c.prev, _ = prev.(map[string]any)
+	if c.prev == nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "decode prevResult: it is not an object", "")
+	}
+	version, _ := c.prev["cniVersion"].(string)
+	switch version {
 	case c.CNIVersion:
 		return c.Prev, nil
 	case "":
@@ -37,7 +40,7 @@ func handOn(c *Config) ([]byte, error) {
 		err = r.PrintTo(&b)
 	}
 	if err != nil {
-		return nil, types.NewError(types.ErrIncompatibleCNIVersion, fmt.Sprintf("convert prevResult from version %s to %s: %v", head.CNIVersion, c.CNIVersion, err), "")
+		return nil, types.NewError(types.ErrIncompatibleCNIVersion, fmt.Sprintf("convert prevResult from version %s to %s: %v", version, c.CNIVersion, err), "")
 	}
 	return b.Bytes(), nil
 }
@@ -75,56 +78,53 @@ func patchMTU(result []byte, mtu map[string]int) ([]byte, error) {
 	})
 }
 
-// rawResult is what is read of a result, of any version from 0.3.0 on. What has another form than the specification's counts as absent.
-type rawResult struct {
-	Interfaces []struct {
-		Name    string `json:"name"`
-		Sandbox string `json:"sandbox"`
-	} `json:"interfaces"`
-	IPs []struct {
-		Interface *int   `json:"interface"`
-		Address   string `json:"address"`
-		Gateway   string `json:"gateway"`
-	} `json:"ips"`
-	Routes []struct {
-		Dst   string `json:"dst"`
-		GW    string `json:"gw"`
-		Table int    `json:"table"`
-	} `json:"routes"`
-}
-
 // maxItems bounds what is read of each list of a result.
 const maxItems = 64
 
-// readResult gives what the result says of the pod: its links are the one that the runtime asked for and all that the result has in a sandbox.
-func readResult(data []byte, ifName string) *facts.PodResult {
-	var raw rawResult
+// readResult gives what the result says of the pod: its links are the one that the runtime asked for and all that the result has in a sandbox. What has another
+// form than the specification's counts as absent: whoever gets the result next will say what is wrong. The result was decoded without a type of its own,
+// because making one known to encoding/json takes longer than all that is read here.
+func readResult(result map[string]any, ifName string) *facts.PodResult {
 	out := &facts.PodResult{Links: []string{ifName}}
-	if json.Unmarshal(data, &raw) != nil { // handed on all the same: whoever reads it next will say what is wrong
-		return out
-	}
-	for _, i := range raw.Interfaces[:min(len(raw.Interfaces), maxItems)] {
-		if i.Sandbox != "" && i.Name != "" && !slices.Contains(out.Links, i.Name) {
-			out.Links = append(out.Links, i.Name)
+	interfaces := items(result, "interfaces")
+	for _, i := range interfaces {
+		if name := word(i, "name"); word(i, "sandbox") != "" && name != "" && !slices.Contains(out.Links, name) {
+			out.Links = append(out.Links, name)
 		}
 	}
-	for _, ip := range raw.IPs[:min(len(raw.IPs), maxItems)] {
-		p, err := netip.ParsePrefix(ip.Address)
+	for _, ip := range items(result, "ips") {
+		p, err := netip.ParsePrefix(word(ip, "address"))
 		if err != nil {
 			continue
 		}
-		a := facts.ResultAddress{Prefix: netip.PrefixFrom(p.Addr().Unmap(), p.Bits()), Gateway: parseAddr(ip.Gateway)}
-		if ip.Interface != nil && *ip.Interface >= 0 && *ip.Interface < len(raw.Interfaces) {
-			a.Link = raw.Interfaces[*ip.Interface].Name
+		a := facts.ResultAddress{Prefix: netip.PrefixFrom(p.Addr().Unmap(), p.Bits()), Gateway: parseAddr(word(ip, "gateway"))}
+		if at, ok := ip["interface"].(float64); ok && at >= 0 && at < float64(len(interfaces)) {
+			a.Link = word(interfaces[int(at)], "name")
 		}
 		out.Addresses = append(out.Addresses, a)
 	}
-	for _, r := range raw.Routes[:min(len(raw.Routes), maxItems)] {
-		if p, err := netip.ParsePrefix(r.Dst); err == nil {
-			out.Routes = append(out.Routes, facts.ResultRoute{Dst: p.Masked(), Gateway: parseAddr(r.GW), Table: r.Table})
+	for _, r := range items(result, "routes") {
+		table, _ := r["table"].(float64)
+		if p, err := netip.ParsePrefix(word(r, "dst")); err == nil {
+			out.Routes = append(out.Routes, facts.ResultRoute{Dst: p.Masked(), Gateway: parseAddr(word(r, "gw")), Table: int(table)})
 		}
 	}
 	return out
+}
+
+// items are the objects of a list. One that is none stays as an empty one, so that the others keep their numbers.
+func items(o map[string]any, key string) []map[string]any {
+	list, _ := o[key].([]any)
+	out := make([]map[string]any, min(len(list), maxItems))
+	for i := range out {
+		out[i], _ = list[i].(map[string]any)
+	}
+	return out
+}
+
+func word(o map[string]any, key string) string {
+	s, _ := o[key].(string)
+	return s
 }
 
 func parseAddr(s string) netip.Addr {
