@@ -171,7 +171,10 @@ func (p *picture) cell(d pod, x, y int) {
 
 // about is the second line of a pod.
 func (d pod) about() string {
-	if d.NS == nil {
+	switch {
+	case d.Owner != nil:
+		return "of " + pod{NS: d.Owner}.name()
+	case d.NS == nil:
 		return "no known namespace"
 	}
 	return cmp.Or(d.address(), "no address")
@@ -179,7 +182,10 @@ func (d pod) about() string {
 
 // tip is all that is known of a pod in a line.
 func (d pod) tip() string {
-	if d.NS == nil {
+	switch {
+	case d.Owner != nil:
+		return d.Veth.Name + ": another link of " + nameNamespace(d.Owner)
+	case d.NS == nil:
 		return d.Veth.Name + ": its other end is in no namespace that was read"
 	}
 	parts := []string{nameNamespace(d.NS)}
