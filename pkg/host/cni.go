@@ -27,8 +27,8 @@ func cniDirs() [][2]string {
 func otherBinDirs() []string {
 	return []string{
 		"/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni", // packages; nerdctl
-		"/home/kubernetes/bin",                                      // GKE
-		"/var/lib/cni/bin",                                          // OpenShift
+		"/home/kubernetes/bin", // GKE
+		"/var/lib/cni/bin",     // OpenShift
 		"/var/lib/rancher/k3s/data/cni", "/var/lib/rancher/k3s/data/current/bin",
 		"/var/snap/microk8s/current/opt/cni/bin", "/snap/microk8s/current/opt/cni/bin",
 	}
