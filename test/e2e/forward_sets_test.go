@@ -61,7 +61,7 @@ func TestForwardSets(t *testing.T) {
 			if _, err := f.Pods[0].Connect(f.Target(), limit); (err != nil) != tt.drops {
 				t.Errorf("the pod connects: %v; want it to be dropped: %v", err, tt.drops)
 			}
-			r := n.Audit("--check", "forward-blocked")
+			r := lab.Audit(t, "--netns", n.Path, "--root", n.Root, "--check", "forward-blocked")
 			if tt.drops && !tt.unreported {
 				r.Want("critical forward-blocked nft inet guard forward")
 			} else {
