@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -39,7 +40,7 @@ func (p *page) head(d *Document) {
 
 // nodeParts is what there is to say about the node, its name first.
 func nodeParts(n Node) []string {
-	parts := []string{orElse(n.Name, "unnamed node")}
+	parts := []string{cmp.Or(n.Name, "unnamed node")}
 	if n.Distribution != "" {
 		parts = append(parts, n.Distribution)
 	}
@@ -162,11 +163,4 @@ func ofSeverity(d *Document, s check.Severity) []*Finding {
 		}
 	}
 	return out
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -85,6 +87,9 @@ type result struct{ verdict, output string }
 // plane's namespace: its user-mode network makes 10.0.2.2 of the guest that namespace's loopback.
 func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]result {
 	t.Helper()
+	// The emulator dies with the thread that started it, so that it does not outlive a run that is cut off.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	console := filepath.Join(dir, "console")
 	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
 	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot", "-monitor", "none",
@@ -96,6 +101,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 		t.Fatal(err)
 	}
 	cmd.Stderr = os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start the emulator: %v", err)
 	}
