@@ -19,7 +19,7 @@ const (
 func (c *podCollection) readNodeNamespace() {
 	c.step(c.readPodEnds, facts.KindPodLinks)
 	c.step(c.readNodeAddresses, facts.KindAddresses)
-	c.step(func() (err error) { c.s.Host.Rules, err = c.node.Rules(); return err }, facts.KindRules)
+	c.step(func() (err error) { c.s.Host.Rules, err = c.node.RulesOf(c.ipv6 || c.o.NetNS == ""); return err }, facts.KindRules)
 	c.step(c.readNodeRoutes, facts.KindRoutes)
 	c.step(c.readTunnels, facts.KindTunnels)
 	c.step(c.readTunnelFeatures, facts.KindFeatures)
@@ -88,7 +88,7 @@ func (c *podCollection) readNodeAddresses() error {
 	for i := range c.s.Host.Links {
 		own[c.s.Host.Links[i].Index] = true
 	}
-	all, err := c.node.AddressesIf(func(link int, linkLocal bool) bool { return link != services && (!linkLocal || own[link]) })
+	all, err := c.node.AddressesIf(c.ipv6 || c.o.NetNS == "", func(link int, linkLocal bool) bool { return link != services && (!linkLocal || own[link]) })
 	if err != nil {
 		return err
 	}

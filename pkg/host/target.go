@@ -70,10 +70,14 @@ func (n *NS) TableRoutes(table int, v4 bool) ([]facts.Route, error) {
 // LocalRoute says whether the kernel would deliver a packet for the address to itself. It must be called inside Do.
 func (n *NS) LocalRoute(a netip.Addr) (bool, error) { return n.localRoute(a.Unmap()) }
 
-// AddressesIf lists the addresses that keep approves by their link and by whether they are valid on that link only. The others are not even decoded:
+// AddressesIf lists the addresses, with ipv6 of both families and else of IPv4, that keep approves by their link and by whether they are valid on that link only. The others are not even decoded:
 // kube-ipvs0 may have thousands, and each pod's link has one of its own. It must be called inside Do.
-func (n *NS) AddressesIf(keep func(link int, linkLocal bool) bool) ([]facts.Address, error) {
-	all, err := list(n, unix.RTM_GETADDR, make([]byte, unix.SizeofIfAddrmsg), func(b []byte) (facts.Address, bool, error) {
+func (n *NS) AddressesIf(ipv6 bool, keep func(link int, linkLocal bool) bool) ([]facts.Address, error) {
+	family := byte(unix.AF_UNSPEC)
+	if !ipv6 {
+		family = unix.AF_INET
+	}
+	all, err := list(n, unix.RTM_GETADDR, familyHeader(family, unix.SizeofIfAddrmsg), func(b []byte) (facts.Address, bool, error) {
 		if len(b) >= unix.SizeofIfAddrmsg && !keep(int(binary.NativeEndian.Uint32(b[4:])), b[3] == unix.RT_SCOPE_LINK) {
 			return facts.Address{}, false, nil
 		}
@@ -81,6 +85,18 @@ func (n *NS) AddressesIf(keep func(link int, linkLocal bool) bool) ([]facts.Addr
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return all, nil
+}
+
+// RulesOf lists the policy routing rules, with ipv6 of both families and else of IPv4. It must be called inside Do.
+func (n *NS) RulesOf(ipv6 bool) ([]facts.Rule, error) {
+	if ipv6 {
+		return n.Rules()
+	}
+	all, err := list(n, unix.RTM_GETRULE, familyHeader(unix.AF_INET, sizeofRuleHdr), parseRule)
+	if err != nil {
+		return nil, fmt.Errorf("list routing rules: %w", err)
 	}
 	return all, nil
 }
