@@ -34,8 +34,8 @@ lint: ## gofmt, vet, staticcheck, shellcheck, architecture, freshness of generat
 	@GO='$(GO)' scripts/lint.sh
 
 .PHONY: gen
-gen: ## write the generated files again
-	$(GO) generate ./...
+gen: ## write the generated files again: the list of checks, their pages, the README's table
+	@$(GO) run ./pkg/checks/internal/gen
 
 .PHONY: bench
 bench: ## measure an audit beside iptables-save, and with many pods (root, a few minutes)

@@ -35,7 +35,7 @@ fresh() { # in a copy, so that looking changes nothing
 	local copy
 	copy=$(mktemp -d) || return 1
 	git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy" 2>/dev/null
-	cp -r "$copy" "$copy.new" && (cd "$copy.new" && $go generate ./...) && diff -r "$copy" "$copy.new"
+	cp -r "$copy" "$copy.new" && make -s -C "$copy.new" gen GO="$go" >/dev/null && diff -r "$copy" "$copy.new"
 	local status=$?
 	rm -rf "$copy" "$copy.new"
 	[ $status -eq 0 ] || echo "generated files are stale: make gen"

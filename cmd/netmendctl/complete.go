@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,11 +34,15 @@ func complete(c *cobra.Command, flag string, list candidates) {
 	}
 }
 
+// behindComma puts what was typed up to the last comma before each word, and leaves out the words that are in it.
 func behindComma(list []string, typed string) []string {
 	before := typed[:strings.LastIndexByte(typed, ',')+1]
+	given := strings.Split(before, ",")
 	out := make([]string, 0, len(list))
 	for _, word := range list {
-		out = append(out, before+word)
+		if name, _, _ := strings.Cut(word, "\t"); !slices.Contains(given, name) {
+			out = append(out, before+word)
+		}
 	}
 	return out
 }

@@ -41,13 +41,13 @@ func newFix(e *env) *cobra.Command {
 		Long: `Fix audits the node, shows which fixes it would make, asks, makes them and proves that they worked: each value is read back and watched, and
 the check is run again. What it changes is in a journal first, so that netmendctl undo takes it back, also after a crash and after a reboot.
 
-Without --check it makes the fixes that may run unasked (netmendctl checks lists them); with it, also others of the checks that are named.
+Without --check it makes the fixes that may run unasked (netmendctl audit marks them); with it, also others of the checks that are named.
 Sysctls and modules are written to files that are read at boot.
 
 It ends with 0 where all that was planned was done and proved, 1 where some was not, and 2 where it could not do what was asked.`,
 		Example: `  netmendctl fix --dry-run
   netmendctl fix --yes
-  netmendctl fix --check rp-filter-strict,hairpin
+  netmendctl fix --check rp-filter-strict,bridge-nf-call
   netmendctl fix --check tunnel-tx-checksum=2
   netmendctl fix --from node1.json --dry-run`,
 		Args: noArguments,

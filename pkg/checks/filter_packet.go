@@ -93,19 +93,12 @@ func linkMatches(pattern, link string) bool {
 	return pattern == link
 }
 
+// match says whether the range's addresses are in the prefix, or not in it where it is negated. Of the other IP version they are neither.
 func (a addrRange) match(pattern string, v6 bool) answer {
 	if pattern == "" {
 		return yes
 	}
 	want, not := negated(pattern)
-	m := a.in(want, v6)
-	if not {
-		return m.not()
-	}
-	return m
-}
-
-func (a addrRange) in(want string, v6 bool) answer {
 	prefix, err := netip.ParsePrefix(want)
 	if err != nil {
 		addr, err := netip.ParseAddr(want)
@@ -117,6 +110,14 @@ func (a addrRange) in(want string, v6 bool) answer {
 	switch {
 	case prefix.Addr().Is6() != v6:
 		return no
+	case not:
+		return a.in(prefix).not()
+	}
+	return a.in(prefix)
+}
+
+func (a addrRange) in(prefix netip.Prefix) answer {
+	switch {
 	case prefix.Bits() == 0:
 		return yes
 	case a.without.IsValid() && covers(a.without, prefix):

@@ -34,6 +34,7 @@ func TestPacketMatch(t *testing.T) {
 		{"all but one pod", facts.FilterRule{Src: "!10.244.1.5/32"}, maybe},
 		{"another source", facts.FilterRule{Src: "172.17.0.0/16"}, no},
 		{"a source of IPv6", facts.FilterRule{Src: "fd00::/8"}, no},
+		{"another source of IPv6", facts.FilterRule{Src: "!fd00::/8"}, no},
 		{"a source that is no prefix", facts.FilterRule{Src: "@pods"}, maybe},
 		{"any destination", facts.FilterRule{Dst: "0.0.0.0/0"}, yes},
 		{"pods of this node as destination", facts.FilterRule{Dst: "10.244.1.0/24"}, no},

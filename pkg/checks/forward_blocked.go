@@ -149,7 +149,6 @@ func ofFamily(prefixes []netip.Prefix, v6 bool) (out []netip.Prefix) {
 
 // judgeForward reports the flows of which a chain drops every packet.
 func judgeForward(s *facts.Snapshot, b baseChain, flows []podFlow) (check.Finding, bool) {
-	b = readFirewalld(b)
 	f := check.Finding{Severity: check.Info, On: facts.Ref{NetNS: s.Host.Inode, Name: b.name()}}
 	var what []string
 	for _, flow := range flows {

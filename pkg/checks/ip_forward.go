@@ -70,7 +70,7 @@ func linkForwarding(family, link string) string {
 }
 
 func forward4(s *facts.Snapshot) []check.Finding {
-	if onlyIPv6(s) {
+	if onlyIPv6(s) || len(podAddresses(s)) == 0 && !s.Has(facts.KindAddresses) { // or it cannot be told
 		return nil
 	}
 	switch s.Host.Sysctls[sysctlIPForward] {

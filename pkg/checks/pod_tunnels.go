@@ -31,7 +31,7 @@ func leadsToPods(s *facts.Snapshot, l *facts.Link) bool {
 	switch bridge := s.Host.Link(l.Master); {
 	case cniTunnel(l), bridge != nil && cniBridge(s, bridge):
 		return true
-	case s.Node.Kubelet && overlay && (len(cidrs) == 0 || !s.Has(facts.KindRoutes)):
+	case s.Node.Kubelet && overlay && (!clusterKnown(s) || !s.Has(facts.KindRoutes)):
 		return true
 	}
 	return slices.ContainsFunc(s.Host.Routes, func(r facts.Route) bool {
@@ -40,4 +40,9 @@ func leadsToPods(s *facts.Snapshot, l *facts.Link) bool {
 		}
 		return r.Dst.Bits() == 0 && s.Node.Kubelet || r.Dst.Bits() > 0 && overlapsAny(r.Dst, cidrs)
 	})
+}
+
+// clusterKnown says whether the networks of other nodes' pods are known, and not this node's alone.
+func clusterKnown(s *facts.Snapshot) bool {
+	return len(s.Intent.PodCIDRs) > 0 || s.CNI != nil && s.CNI.Flannel != nil && s.CNI.Flannel.Network.IsValid()
 }

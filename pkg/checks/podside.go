@@ -92,23 +92,28 @@ func globalAddress(ns *facts.Namespace, link int, v4 bool) netip.Prefix {
 	return netip.Prefix{}
 }
 
-// onlyIPv6 says whether the cluster's pods are known to have no IPv4: by their CIDRs, by the subnets of the running CNI configuration, or by the
-// addresses of the pods themselves; where none of these is known, by those of the node.
+// onlyIPv6 says whether the cluster's pods are known to have no IPv4.
 func onlyIPv6(s *facts.Snapshot) bool {
+	known := podAddresses(s)
+	return len(known) > 0 && !slices.ContainsFunc(known, func(p netip.Prefix) bool { return !p.IsValid() || p.Addr().Is4() })
+}
+
+// podAddresses gives what tells of which IP versions the cluster's pods are: their CIDRs, the subnets of the running CNI configuration, the addresses
+// of the pods themselves; where none of these is known, those of the node. It is empty where that was not read either.
+func podAddresses(s *facts.Snapshot) []netip.Prefix {
 	known := slices.Concat(s.Intent.PodCIDRs, s.Intent.NodePodCIDR, mainPlugin(running(s.CNI)).Subnets)
-	for i := range s.Pods {
-		for _, a := range s.Pods[i].Addresses {
+	global := func(addrs []facts.Address) {
+		for _, a := range addrs {
 			if a.Scope == "global" {
 				known = append(known, a.Prefix)
 			}
 		}
+	}
+	for i := range s.Pods {
+		global(s.Pods[i].Addresses)
 	}
 	if len(known) == 0 {
-		for _, a := range s.Host.Addresses {
-			if a.Scope == "global" {
-				known = append(known, a.Prefix)
-			}
-		}
+		global(s.Host.Addresses)
 	}
-	return len(known) > 0 && !slices.ContainsFunc(known, func(p netip.Prefix) bool { return !p.IsValid() || p.Addr().Is4() })
+	return known
 }

@@ -96,13 +96,15 @@ func tunnelOverUplink(s *facts.Snapshot, l *facts.Link) (check.Finding, bool) {
 		f.Severity = check.Warning
 		f.Message = fmt.Sprintf("%s has MTU %d, but only %d fits into %s: full packets leave in fragments", l.Name, l.MTU, max(fits, 0), narrowest.link.Name)
 	}
+	advice := lowerTunnelMTU(s, l, fits)
 	if !carriesPods(s, l) {
 		f.Severity = check.Info
 		f.Evidence = append(f.Evidence, check.Evidence{Fact: "ways of pods' packets into " + l.Name, Got: "none is known"})
+		advice = advice[:1] // the rest is about pods
 	}
 	f.Evidence = append(f.Evidence, risenEvidence(s, &s.Host, "Ip.FragCreates", "Ip.FragFails", "Ip6.FragCreates", "Ip6.FragFails")...)
 	if fits > 0 {
-		f.Fixes = []fix.Fix{{Title: "lower the MTU of " + l.Name + ", or raise that of " + narrowest.link.Name, Advice: lowerTunnelMTU(s, l, fits)}}
+		f.Fixes = []fix.Fix{{Title: "lower the MTU of " + l.Name + ", or raise that of " + narrowest.link.Name, Advice: advice}}
 	}
 	return f, true
 }

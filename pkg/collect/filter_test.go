@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,8 +66,7 @@ func TestPolicyCounterDelta(t *testing.T) {
 	node := newSpace(t, "policy")
 	node.shell("iptables-nft -w -P OUTPUT DROP")
 	h := node.open()
-	go func() {
-		time.Sleep(300 * time.Millisecond)
+	send := sync.OnceFunc(func() {
 		_ = h.Node().Do(func() error { // it is dropped, which is what is to be counted
 			c, err := net.Dial("udp", "127.0.0.1:9")
 			if err != nil {
@@ -76,8 +76,9 @@ func TestPolicyCounterDelta(t *testing.T) {
 			_, err = c.Write([]byte("x"))
 			return err
 		})
-	}()
-	s := collected(t, h, collect.Options{Kinds: []facts.Kind{facts.KindNFTables}, Window: time.Second})
+	})
+	within := func(time.Duration, time.Duration) { send() }
+	s := collected(t, h, collect.Options{Kinds: []facts.Kind{facts.KindNFTables}, Window: time.Second, Progress: within})
 	c := s.Host.Table(facts.BackendNFT, "ip", "filter").Chain("OUTPUT")
 	if c.DeltaPackets == nil || *c.DeltaPackets != 1 {
 		t.Errorf("OUTPUT %+v; want a delta of 1 packet", *c)

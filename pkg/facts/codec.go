@@ -2,10 +2,12 @@ package facts
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // MaxSize is the largest snapshot document, in bytes, that [Decode] reads: ten times what a node with 1,000 pods gives.
@@ -59,6 +61,7 @@ func Decode(r io.Reader) (*Snapshot, error) {
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("decode snapshot: %w", err)
 	}
+	slices.SortFunc(s.Pods, func(a, b Namespace) int { return cmp.Compare(a.Inode, b.Inode) }) // as they are looked up
 	return &s, nil
 }
 

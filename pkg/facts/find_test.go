@@ -1,6 +1,9 @@
 package facts
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestNamespaceAndLink(t *testing.T) {
 	for _, tt := range []struct {
@@ -40,5 +43,17 @@ func TestNamespaceAndLink(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestDecodeOrdersPods(t *testing.T) {
+	s, err := Decode(strings.NewReader(`{"schema":1,"taken":"2024-05-06T08:00:00Z","kinds":[],"host":{"inode":1},"pods":[{"inode":9},{"inode":3},{"inode":7}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []uint64{3, 7, 9} {
+		if got := s.Pods[i].Inode; got != want {
+			t.Errorf("pod %d has inode %d; want %d", i, got, want)
+		}
 	}
 }

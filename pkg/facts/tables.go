@@ -30,7 +30,8 @@ type Chain struct {
 }
 
 // FilterRule is one rule as far as it is understood. Opaque is set where it has a match that the reader does not know: such a rule may match less
-// than its fields say, so it can neither prove that a packet passes nor that it is dropped.
+// than its fields say, so it can neither prove that a packet passes nor that it is dropped. A rule of nftables that looks up an anonymous set or map
+// ("iifname { cni0, eth0 } accept") is a FilterRule for each element, in a row, all with the counter of the one; where it matches is where one of them does.
 type FilterRule struct {
 	Verdict     string   `json:"verdict,omitempty"` // accept, drop, reject, return, jump, goto, masquerade, snat, dnat, mark, notrack; empty: none (a counter)
 	Target      string   `json:"target,omitempty"`  // the chain of a jump, or the name of an xtables target

@@ -25,7 +25,13 @@ func cniDirs() [][2]string {
 // otherBinDirs are where distributions keep CNI programs that the runtime is then told of. A program that is there and not in the usual place may be
 // found or not.
 func otherBinDirs() []string {
-	return []string{"/usr/lib/cni", "/usr/libexec/cni", "/home/kubernetes/bin", "/var/lib/rancher/k3s/data/cni"}
+	return []string{
+		"/usr/lib/cni", "/usr/libexec/cni", "/usr/local/libexec/cni", // packages; nerdctl
+		"/home/kubernetes/bin", // GKE
+		"/var/lib/cni/bin",     // OpenShift
+		"/var/lib/rancher/k3s/data/cni", "/var/lib/rancher/k3s/data/current/bin",
+		"/var/snap/microk8s/current/opt/cni/bin", "/snap/microk8s/current/opt/cni/bin",
+	}
 }
 
 // CNI reads the configuration directory of the container runtime and flannel's subnet file. A node without the directory has no files. What cannot be

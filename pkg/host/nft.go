@@ -71,6 +71,7 @@ type nftReader struct {
 	c      *nlConn
 	tables []*nftTable
 	chains int
+	sets   map[nftSetName]*nftSet // that were asked for; nil: one that is not understood
 	ifname func(index uint32) string
 }
 

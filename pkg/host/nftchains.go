@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -196,7 +197,7 @@ func (r *nftReader) readChain(t *nftTable, i int) error {
 	if t.use[i] > maxUse {
 		return nil
 	}
-	rules, err := r.c.nftRules(t.family, t.Name, c.Name, r.ifname)
+	rules, err := r.nftRules(t, c.Name)
 	if errors.Is(err, errTooMany) {
 		return nil
 	}
@@ -207,21 +208,43 @@ func (r *nftReader) readChain(t *nftTable, i int) error {
 	return nil
 }
 
-// nftRules reads the rules of one chain; more than maxRules give errTooMany.
-func (c *nlConn) nftRules(family uint8, table, chain string, ifname func(uint32) string) ([]facts.FilterRule, error) {
-	var rules []facts.FilterRule
-	err := c.eachNFTRule(family, table, chain, ifname, func(r facts.FilterRule) error {
-		if len(rules) == maxRules {
+// nftRules reads the rules of one chain; more than maxRules give errTooMany. A rule that looks up anonymous sets is told as several.
+func (r *nftReader) nftRules(t *nftTable, chain string) ([]facts.FilterRule, error) {
+	var read []nftRule
+	err := r.c.eachNFTRule(t.family, t.Name, chain, r.ifname, func(rule nftRule) error {
+		if len(read) == maxRules {
 			return errTooMany
 		}
-		rules = append(rules, r)
+		if rule.sets {
+			rule.attrs = bytes.Clone(rule.attrs)
+		}
+		read = append(read, rule)
 		return nil
 	})
-	return rules, err
+	if err != nil || len(read) == 0 {
+		return nil, err
+	}
+	find := func(name string) (*nftSet, error) { return r.set(nftSetName{t.family, t.Name, name}) }
+	rules, more := make([]facts.FilterRule, 0, len(read)), maxMore
+	for _, rule := range read {
+		if !rule.sets {
+			rules = append(rules, rule.FilterRule)
+			continue
+		}
+		several, err := decodeNFTSets(t.family, rule.attrs, r.ifname, find)
+		switch {
+		case errors.Is(err, errWays) || err == nil && len(several)-1 > more:
+			several = []facts.FilterRule{rule.FilterRule}
+		case err != nil:
+			return nil, err
+		}
+		rules, more = append(rules, several...), more-len(several)+1
+	}
+	return rules, nil
 }
 
 // eachNFTRule gives the rules of one chain to fn.
-func (c *nlConn) eachNFTRule(family uint8, table, chain string, ifname func(uint32) string, fn func(facts.FilterRule) error) error {
+func (c *nlConn) eachNFTRule(family uint8, table, chain string, ifname func(uint32) string, fn func(nftRule) error) error {
 	req := appendAttr(nfgenmsg(family), unix.NFTA_RULE_TABLE, nulString(table))
 	req = appendAttr(req, unix.NFTA_RULE_CHAIN, nulString(chain))
 	return c.dump(nftMsg(unix.NFT_MSG_GETRULE), req, func(m nlMsg) error {

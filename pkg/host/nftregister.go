@@ -29,6 +29,7 @@ const (
 // nftRegister is what one register holds: a part of the packet, masked and xored where mask is not nil.
 type nftRegister struct {
 	key   nftKey
+	part  bool   // only the first bytes of an address
 	value []byte // of keyValue
 	mask  []byte
 	xor   []byte
@@ -95,7 +96,9 @@ func (d *nftDecoder) payload(a *nftAttrs) {
 		return
 	}
 	base, offset, size := attrBE32(a[unix.NFTA_PAYLOAD_BASE]), attrBE32(a[unix.NFTA_PAYLOAD_OFFSET]), attrBE32(a[unix.NFTA_PAYLOAD_LEN])
-	d.load(a[unix.NFTA_PAYLOAD_DREG], nftRegister{key: d.payloadKey(base, offset, size)})
+	r := nftRegister{key: d.payloadKey(base, offset, size)}
+	r.part = (r.key == keySrc || r.key == keyDst) && int(size) != d.keySize(r.key)
+	d.load(a[unix.NFTA_PAYLOAD_DREG], r)
 }
 
 // payloadKey names a part of the packet by its place in the IPv4, IPv6, TCP or UDP header. A short load of an address is its prefix.

@@ -61,9 +61,23 @@ func (b *ruleBuilder) verdict(v, target string) {
 	}
 }
 
-// decodeNFTRule decodes a rule from its attributes. The error is of a message that is cut short; a rule that is not understood is Opaque.
-func decodeNFTRule(family uint8, attrs []byte, ifname func(uint32) string) (facts.FilterRule, error) {
+// nftRule is a rule as it is without sets, and the attributes that it was read from, which are valid only until the function that got it returns.
+type nftRule struct {
+	facts.FilterRule
+	attrs []byte
+	sets  bool // it looks up anonymous sets that may make it clearer
+}
+
+// decodeNFTRule decodes a rule from its attributes. The error is of a message that is cut short; a rule that is not understood is Opaque, and so is
+// one that looks up a set.
+func decodeNFTRule(family uint8, attrs []byte, ifname func(uint32) string) (nftRule, error) {
 	d := nftDecoder{ruleBuilder: ruleBuilder{family: family}, ifname: ifname}
+	err := d.decode(attrs)
+	return nftRule{FilterRule: d.FilterRule, attrs: attrs, sets: d.pick.wanted}, err
+}
+
+// decode takes all of a rule.
+func (d *nftDecoder) decode(attrs []byte) error {
 	var inner error
 	err := eachAttr(attrs, func(typ uint16, v []byte) {
 		switch typ {
@@ -81,7 +95,7 @@ func decodeNFTRule(family uint8, attrs []byte, ifname func(uint32) string) (fact
 		err = inner
 	}
 	d.finish()
-	return d.FilterRule, err
+	return err
 }
 
 // userComment finds the comment in a rule's or element's user data: type, length and value, each type and length one byte (libnftnl's udata.h,
@@ -107,6 +121,7 @@ type nftDecoder struct {
 	regs   [unix.NFT_REG_4 + 1]nftRegister
 	proto  uint8   // NFPROTO that the rule has asked for; 0: none
 	low    *uint16 // of a port range whose upper bound has not come yet
+	pick   nftPick
 }
 
 // element takes one expression: its name and its attributes.
@@ -145,6 +160,9 @@ func (a *nftAttrs) take(typ uint16, v []byte) {
 }
 
 func (d *nftDecoder) expression(name string, a *nftAttrs) {
+	if d.pick.settled {
+		return
+	}
 	switch name {
 	case "meta":
 		d.meta(a)
@@ -160,6 +178,8 @@ func (d *nftDecoder) expression(name string, a *nftAttrs) {
 		d.inRange(a)
 	case "immediate":
 		d.immediate(a)
+	case "lookup":
+		d.lookup(a)
 	case "counter":
 		if len(a[unix.NFTA_COUNTER_PACKETS]) >= 8 {
 			p := attrBE64(a[unix.NFTA_COUNTER_PACKETS])
@@ -182,8 +202,10 @@ func (d *nftDecoder) expression(name string, a *nftAttrs) {
 	case "target":
 		d.xtTarget(string(trimNul(a[unix.NFTA_TARGET_NAME])), attrBE32(a[unix.NFTA_TARGET_REV]), a[unix.NFTA_TARGET_INFO])
 	default:
-		// A load that is not known (fib, rt, numgen, hash, ...) makes the comparison behind it opaque, and so does a match without one (limit, lookup).
+		// A load that is not known (fib, rt, numgen, hash, ...) makes the comparison behind it opaque, and so does a match without one (limit). No
+		// register may be taken for what it held before.
 		d.opaque()
+		clear(d.regs[:])
 	}
 }
 

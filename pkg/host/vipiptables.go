@@ -139,7 +139,7 @@ func (v *vipReader) nftReferenced(family, table, chain string) (bool, error) {
 			return false, err
 		}
 		rules := uint32(0)
-		err = c.eachNFTRule(nftProto(family), table, chain, interfaceName, func(facts.FilterRule) error { rules++; return nil })
+		err = c.eachNFTRule(nftProto(family), table, chain, interfaceName, func(nftRule) error { rules++; return nil })
 		if err != nil {
 			return false, err
 		}
@@ -210,9 +210,9 @@ func (v *vipReader) serviceRule(family, table string, want func(*facts.FilterRul
 	}
 	if c != nil {
 		rule, err = whole(func() (found *facts.FilterRule, err error) {
-			err = c.eachNFTRule(nftProto(family), table, kubeServices, interfaceName, func(r facts.FilterRule) error {
-				if want(&r) {
-					found = &r
+			err = c.eachNFTRule(nftProto(family), table, kubeServices, interfaceName, func(r nftRule) error {
+				if want(&r.FilterRule) {
+					found = &r.FilterRule
 					return errFound
 				}
 				return nil

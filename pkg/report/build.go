@@ -43,7 +43,7 @@ func summary(r *check.Report, skipped []Skip) Summary {
 	s := Summary{Critical: r.Count(check.Critical), Warning: r.Count(check.Warning), Info: r.Count(check.Info), Passed: len(r.Passed)}
 	partial := map[string]bool{}
 	for _, k := range skipped {
-		switch k.sort() {
+		switch k.extent() {
 		case judgedInPart:
 			partial[k.Check] = true
 		case notApplicable:

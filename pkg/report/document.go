@@ -85,11 +85,11 @@ type Skip struct {
 	On      *facts.Ref `json:"on,omitempty"`      // the pod's namespace, where it alone was skipped
 }
 
-// sort is how much of a check was skipped.
-type sort int
+// extent is how much of a check was skipped.
+type extent int
 
 const (
-	notJudged sort = iota
+	notJudged extent = iota
 	judgedInPart
 	notApplicable
 )
@@ -97,7 +97,7 @@ const (
 // notApplicableStart is how [check.Run] starts the reason of a check that has nothing to judge.
 const notApplicableStart = "not applicable: "
 
-func (s Skip) sort() sort {
+func (s Skip) extent() extent {
 	switch {
 	case s.Partial || s.On != nil:
 		return judgedInPart

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -205,9 +206,9 @@ func (p *picture) bar(d *Document, node *fault, y int) int {
 		about = append(about, fmt.Sprintf("conntrack %d of %d", c.Count, c.Max))
 	}
 	w := pictureWidth - 2*margin
-	name := fit(orElse(d.Node.Name, "the node"), w/3, nameLetter)
+	name := fit(cmp.Or(d.Node.Name, "the node"), w/3, nameLetter)
 	text := strings.Join(about, " · ")
-	p.add(shape{X: margin, Y: y, W: w, H: barHeight, Class: "node", Tip: orElse(d.Node.Name, "the node") + ": " + text, Texts: []label{
+	p.add(shape{X: margin, Y: y, W: w, H: barHeight, Class: "node", Tip: cmp.Or(d.Node.Name, "the node") + ": " + text, Texts: []label{
 		{margin + 12, y + 27, "name", name},
 		{margin + 12 + (width(name)+2)*nameLetter, y + 27, "small", fit(text, w-60-width(name)*nameLetter, textLetter)},
 	}}, node)

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -23,7 +24,7 @@ const (
 func (p *picture) groups(groups []group, bar, y int) int {
 	x := margin + indent
 	var row []block
-	var flush = func() {
+	flush := func() {
 		if len(row) == 0 {
 			return
 		}
@@ -51,21 +52,20 @@ func measure(g group) block {
 	if len(g.Ports) > 0 {
 		b.head += titleSpace
 	}
-	cellW, cellH, widest := cellSize+cellGap, cellSize+cellGap, 36
-	if b.named {
-		cellW, cellH, widest = podWidth+cellGap, podHeight+cellGap, 3
+	cellW, cellH := cellSize+cellGap, cellSize+cellGap
+	switch {
+	case b.named:
+		cellW, cellH, b.columns = podWidth+cellGap, podHeight+cellGap, max(1, min(3, len(g.Pods)))
 		if len(g.Pods) > 6 {
-			widest = 6
+			b.columns = min(6, len(g.Pods))
 		}
-	} else if len(g.Pods) > 60 {
-		b.head += titleSpace
+	case len(g.Pods) > 60:
 		b.columns = (most - 2*blockPad) / cellW
-	} else {
-		b.head += titleSpace
+	default:
 		b.columns = 17
 	}
-	if b.columns == 0 {
-		b.columns = max(1, min(widest, len(g.Pods)))
+	if !b.named {
+		b.head += titleSpace
 	}
 	rows := (len(g.Pods) + b.columns - 1) / b.columns
 	b.w = max(deviceWidth+2*blockPad, min(most, b.columns*cellW-cellGap+2*blockPad))
@@ -171,15 +171,21 @@ func (p *picture) cell(d pod, x, y int) {
 
 // about is the second line of a pod.
 func (d pod) about() string {
-	if d.NS == nil {
+	switch {
+	case d.Owner != nil:
+		return "of " + pod{NS: d.Owner}.name()
+	case d.NS == nil:
 		return "no known namespace"
 	}
-	return orElse(d.address(), "no address")
+	return cmp.Or(d.address(), "no address")
 }
 
 // tip is all that is known of a pod in a line.
 func (d pod) tip() string {
-	if d.NS == nil {
+	switch {
+	case d.Owner != nil:
+		return d.Veth.Name + ": another link of " + nameNamespace(d.Owner)
+	case d.NS == nil:
 		return d.Veth.Name + ": its other end is in no namespace that was read"
 	}
 	parts := []string{nameNamespace(d.NS)}

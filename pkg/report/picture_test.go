@@ -204,6 +204,18 @@ func TestFaultsAreMarked(t *testing.T) {
 	}
 }
 
+// TestSecondLinkOfAPod is not taken for one that leads nowhere.
+func TestSecondLinkOfAPod(t *testing.T) {
+	s := flannelNode(1)
+	s.Host.Links = append(s.Host.Links, facts.Link{Index: 50, Name: "vethnet1", Kind: "veth", Up: true, Parent: 3, PeerNSID: s.Pods[0].NSID})
+	for _, shape := range draw(documentOf(s, &check.Report{})).Shapes {
+		if shape.Tip == "vethnet1: another link of /run/netns/cni-005f00aa (coredns, pid 4000)" && shape.Texts[1].Text == "of coredns" {
+			return
+		}
+	}
+	t.Error("no shape says whose link vethnet1 is")
+}
+
 func TestTooMuchToDraw(t *testing.T) {
 	s := flannelNode(0)
 	if draw(documentOf(s, &check.Report{})) == nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -39,7 +40,8 @@ type sarifDriver struct {
 type sarifRule struct {
 	ID      string       `json:"id"`
 	Short   sarifMessage `json:"shortDescription"`
-	Help    *sarifHelp   `json:"help,omitempty"`
+	Full    sarifMessage `json:"fullDescription"`
+	Help    sarifHelp    `json:"help"`
 	HelpURI string       `json:"helpUri"`
 	Default sarifLevel   `json:"defaultConfiguration"`
 }
@@ -85,7 +87,25 @@ type sarifResult struct {
 }
 
 type sarifLocation struct {
-	Logical []sarifLogical `json:"logicalLocations"`
+	Physical sarifPhysical  `json:"physicalLocation"`
+	Logical  []sarifLogical `json:"logicalLocations"`
+}
+
+// sarifPhysical is a place in a file. GitHub's code scanning shows no result without one, and wants a line and columns of it.
+type sarifPhysical struct {
+	Artifact sarifArtifact `json:"artifactLocation"`
+	Region   sarifRegion   `json:"region"`
+}
+
+type sarifArtifact struct {
+	URI string `json:"uri"`
+}
+
+type sarifRegion struct {
+	StartLine   int `json:"startLine"`
+	StartColumn int `json:"startColumn"`
+	EndLine     int `json:"endLine"`
+	EndColumn   int `json:"endColumn"`
 }
 
 type sarifLogical struct {
@@ -132,13 +152,16 @@ func sarifRules(d *Document) ([]sarifRule, map[string]int) {
 		rules = append(rules, r)
 	}
 	for _, c := range d.checks {
-		add(sarifRule{ID: c.Name, Short: sarifMessage{c.Title}, Help: &sarifHelp{c.Doc, c.Doc}, Default: sarifLevel{level(c.Severity)}})
+		add(sarifRule{ID: c.Name, Short: sarifMessage{c.Title}, Full: sarifMessage{c.Title}, Help: sarifHelp{c.Doc, c.Doc}, Default: sarifLevel{level(c.Severity)}})
+	}
+	bare := func(name string, s check.Severity) {
+		add(sarifRule{ID: name, Short: sarifMessage{name}, Full: sarifMessage{name}, Help: sarifHelp{name, name}, Default: sarifLevel{level(s)}})
 	}
 	for _, f := range d.Findings {
-		add(sarifRule{ID: f.Check, Short: sarifMessage{f.Check}, Default: sarifLevel{level(f.Severity)}})
+		bare(f.Check, f.Severity)
 	}
 	for _, k := range d.Skipped {
-		add(sarifRule{ID: k.Check, Short: sarifMessage{k.Check}, Default: sarifLevel{level(check.Warning)}})
+		bare(k.Check, check.Warning)
 	}
 	return rules, index
 }
@@ -150,13 +173,27 @@ func sarifOne(d *Document, f Finding, index map[string]int) sarifResult {
 		path = ns.Path // inode numbers and processes do not outlive a restart
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{d.Node.Name, f.Check, path, f.On.Name}, "\x00")))
+	hash := hex.EncodeToString(sum[:])
 	return sarifResult{
 		RuleID: f.Check, RuleIndex: index[f.Check], Level: level(f.Severity),
-		Message:      sarifMessage{fmt.Sprintf("%s: %s", name, sarifText(f.Message))},
-		Locations:    []sarifLocation{{[]sarifLogical{{Name: Printable(f.On.Name), Qualified: Printable(d.Node.Name + "/" + f.Where), Kind: "resource"}}}},
-		Fingerprints: map[string]string{"nodeCheckObject/v1": hex.EncodeToString(sum[:])},
+		Message: sarifMessage{fmt.Sprintf("%s: %s", name, sarifText(f.Message))},
+		Locations: []sarifLocation{{
+			Physical: sarifPhysical{sarifArtifact{nodeURI(d.Node.Name)}, sarifRegion{1, 1, 1, 1}},
+			Logical:  []sarifLogical{{Name: Printable(f.On.Name), Qualified: Printable(d.Node.Name + "/" + f.Where), Kind: "resource"}},
+		}},
+		Fingerprints: map[string]string{"nodeCheckObject/v1": hash, "primaryLocationLineHash": hash}, // the second is the one that GitHub reads
 		Properties:   sarifProperties{On: f.On, Evidence: f.Evidence, Fixes: f.Fixes},
 	}
+}
+
+// nodeURI is the path of a file that stands for a node. A node is no file of a repository, but the place must be a relative reference without a scheme
+// (RFC 3986, section 4.2) that stays below its root.
+func nodeURI(name string) string {
+	name = strings.ToValidUTF8(name, "\ufffd")
+	if strings.Trim(name, ".") == "" { // ".." would leave the directory
+		name = "unnamed" + name
+	}
+	return "nodes/" + url.PathEscape(name)
 }
 
 func sarifNotifications(d *Document, index map[string]int) []sarifNotification {

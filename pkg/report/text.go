@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -39,7 +40,7 @@ func (p *page) head(d *Document) {
 
 // nodeParts is what there is to say about the node, its name first.
 func nodeParts(n Node) []string {
-	parts := []string{orElse(n.Name, "unnamed node")}
+	parts := []string{cmp.Or(n.Name, "unnamed node")}
 	if n.Distribution != "" {
 		parts = append(parts, n.Distribution)
 	}
@@ -65,7 +66,11 @@ func momentParts(d *Document) []string {
 		parts[0] = d.Taken.UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if d.Window > 0 {
-		parts = append(parts, "counters over "+strconv.FormatFloat(math.Round(d.Window*10)/10, 'f', -1, 64)+" s")
+		seconds := "less than 0.1"
+		if rounded := math.Round(d.Window*10) / 10; rounded > 0 {
+			seconds = strconv.FormatFloat(rounded, 'f', -1, 64)
+		}
+		parts = append(parts, "counters over "+seconds+" s")
 	} else {
 		parts = append(parts, "one sample")
 	}
@@ -158,11 +163,4 @@ func ofSeverity(d *Document, s check.Severity) []*Finding {
 		}
 	}
 	return out
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

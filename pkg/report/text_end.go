@@ -21,7 +21,7 @@ func (g skipGroup) String() string {
 	return fmt.Sprintf("%s (in %s)", g.Reason, plural(g.Pods, "pod"))
 }
 
-// skipSection is the skips of one sort.
+// skipSection is the skips of one extent.
 type skipSection struct {
 	Title  string
 	Groups []skipGroup
@@ -31,10 +31,10 @@ type skipSection struct {
 func skipSections(d *Document) []skipSection {
 	var out []skipSection
 	for _, s := range []struct {
-		title string
-		sort  sort
+		title  string
+		extent extent
 	}{{"not judged", notJudged}, {"judged in part", judgedInPart}, {"not applicable here", notApplicable}} {
-		if groups := skipGroups(d.Skipped, s.sort); len(groups) > 0 {
+		if groups := skipGroups(d.Skipped, s.extent); len(groups) > 0 {
 			out = append(out, skipSection{s.title, groups})
 		}
 	}
@@ -42,11 +42,11 @@ func skipSections(d *Document) []skipSection {
 }
 
 // skipGroups gathers skips by their reason, in the order in which the reasons first occur.
-func skipGroups(skips []Skip, want sort) []skipGroup {
+func skipGroups(skips []Skip, want extent) []skipGroup {
 	var groups []skipGroup
 	at, seen := map[string]int{}, map[string]map[uint64]bool{}
 	for _, k := range skips {
-		if k.sort() != want {
+		if k.extent() != want {
 			continue
 		}
 		i, ok := at[k.Reason]

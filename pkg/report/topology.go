@@ -31,10 +31,12 @@ type device struct {
 	Fault     *fault
 }
 
-// pod is one network namespace, or the node's end of a pair whose other end is in none that is known; then NS is nil.
+// pod is one network namespace, or the node's end of a pair whose other end is in none that is known, or in one that is drawn with another of its links; then
+// NS is nil.
 type pod struct {
 	NS    *facts.Namespace
-	Veth  *facts.Link // in the node's namespace; nil where none is known
+	Veth  *facts.Link      // in the node's namespace; nil where none is known
+	Owner *facts.Namespace // of the other end, where it is drawn elsewhere
 	Fault *fault
 }
 
@@ -92,6 +94,9 @@ func (m *mapper) joinPods(pods []facts.Namespace) []pod {
 	}
 	var lone []pod
 	for i := range pods {
+		if id := pods[i].NSID; id != nil {
+			m.spaces[*id] = &pods[i]
+		}
 		p := pod{NS: &pods[i], Fault: m.inside[pods[i].Inode]}
 		if p.Veth = m.vethOf(p.NS, ends); p.Veth == nil {
 			lone = append(lone, p)

@@ -11,14 +11,15 @@ import (
 // mapper sorts a snapshot's links into a topology.
 type mapper struct {
 	host    *facts.Namespace
-	links   map[int]*facts.Link    // by index
-	faults  map[facts.Ref]*fault   // by namespace and index, without name
-	inside  map[uint64]*fault      // by namespace: the worst of it
-	address map[int][]netip.Prefix // by link, in the order of their rank
-	owner   map[netip.Addr]int     // the link of an address
-	egress  int                    // the link of the default route
-	outward map[int]bool           // links that lead to other nodes
-	pods    map[int]*pod           // by the index of the veth
+	links   map[int]*facts.Link      // by index
+	faults  map[facts.Ref]*fault     // by namespace and index, without name
+	inside  map[uint64]*fault        // by namespace: the worst of it
+	address map[int][]netip.Prefix   // by link, in the order of their rank
+	owner   map[netip.Addr]int       // the link of an address
+	egress  int                      // the link of the default route
+	outward map[int]bool             // links that lead to other nodes
+	pods    map[int]*pod             // by the index of the veth
+	spaces  map[int]*facts.Namespace // pods, by the id that the node knows them by
 	out     topology
 }
 
@@ -27,7 +28,7 @@ type mapper struct {
 func newMapper(s *facts.Snapshot) *mapper {
 	m := &mapper{
 		host: &s.Host, links: map[int]*facts.Link{}, faults: map[facts.Ref]*fault{}, inside: map[uint64]*fault{},
-		address: map[int][]netip.Prefix{}, owner: map[netip.Addr]int{}, outward: map[int]bool{}, pods: map[int]*pod{},
+		address: map[int][]netip.Prefix{}, owner: map[netip.Addr]int{}, outward: map[int]bool{}, pods: map[int]*pod{}, spaces: map[int]*facts.Namespace{},
 	}
 	for i := range m.host.Links {
 		m.links[m.host.Links[i].Index] = &m.host.Links[i]

@@ -113,7 +113,11 @@ func (m *mapper) pod(veth *facts.Link) pod {
 	if p := m.pods[veth.Index]; p != nil {
 		return *p
 	}
-	return pod{Veth: veth, Fault: m.fault(veth)}
+	p := pod{Veth: veth, Fault: m.fault(veth)}
+	if veth.PeerNSID != nil {
+		p.Owner = m.spaces[*veth.PeerNSID]
+	}
+	return p
 }
 
 // rest places the veths without a bridge, the namespaces without a veth, and what carries nothing.

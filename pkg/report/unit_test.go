@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -143,7 +144,7 @@ func has(v any, path []string) bool {
 	return ok && has(inner, path[1:])
 }
 
-// TestSARIFRequired holds what the schema of SARIF 2.1.0 demands, and the references between its parts.
+// TestSARIFRequired holds what the schema of SARIF 2.1.0 and GitHub's code scanning demand, and the references between its parts.
 func TestSARIFRequired(t *testing.T) {
 	s := flannelNode(2)
 	var b bytes.Buffer
@@ -158,9 +159,9 @@ func TestSARIFRequired(t *testing.T) {
 		t.Fatalf("version %q, %d runs", log.Version, len(log.Runs))
 	}
 	run := log.Runs[0]
-	seen := map[string]bool{}
+	seen, prints := map[string]bool{}, map[string]bool{}
 	for _, r := range run.Tool.Driver.Rules {
-		if r.ID == "" || seen[r.ID] || r.Short.Text == "" || !strings.HasPrefix(r.HelpURI, "https://") {
+		if r.ID == "" || seen[r.ID] || r.Short.Text == "" || r.Full.Text == "" || r.Help.Text == "" || !strings.HasPrefix(r.HelpURI, "https://") {
 			t.Errorf("rule %+v", r)
 		}
 		seen[r.ID] = true
@@ -169,6 +170,13 @@ func TestSARIFRequired(t *testing.T) {
 		if r.Message.Text == "" || run.Tool.Driver.Rules[r.RuleIndex].ID != r.RuleID || r.Locations[0].Logical[0].Qualified == "" {
 			t.Errorf("result %+v", r)
 		}
+		if at := r.Locations[0].Physical; at.Artifact.URI != "nodes/node1" || at.Region != (sarifRegion{1, 1, 1, 1}) {
+			t.Errorf("physical location %+v; want nodes/node1, line 1", at)
+		}
+		if r.Fingerprints["primaryLocationLineHash"] == "" || prints[r.Fingerprints["primaryLocationLineHash"]] {
+			t.Errorf("result %+v has no fingerprint of its own", r)
+		}
+		prints[r.Fingerprints["primaryLocationLineHash"]] = true
 		switch r.Level {
 		case "none", "note", "warning", "error":
 		default:
@@ -178,6 +186,32 @@ func TestSARIFRequired(t *testing.T) {
 	for _, n := range run.Invocations[0].Notifications {
 		if n.Message.Text == "" || run.Tool.Driver.Rules[n.Rule.Index].ID != n.Rule.ID {
 			t.Errorf("notification %+v", n)
+		}
+	}
+}
+
+func TestNodeURI(t *testing.T) {
+	for name, want := range map[string]string{
+		"node1.example": "nodes/node1.example", "": "nodes/unnamed", "..": "nodes/unnamed..", "a/../../b": "nodes/a%2F..%2F..%2Fb",
+		"http://x": "nodes/http:%2F%2Fx", "a b?c#d%": "nodes/a%20b%3Fc%23d%25", "\xff\n": "nodes/%EF%BF%BD%0A",
+	} {
+		got := nodeURI(name)
+		if got != want {
+			t.Errorf("nodeURI(%q) = %q; want %q", name, got, want)
+		}
+		if u, err := url.Parse(got); err != nil || u.IsAbs() || u.Host != "" || u.RawQuery != "" || u.Fragment != "" {
+			t.Errorf("nodeURI(%q) = %q is no relative path: %v", name, got, err)
+		}
+	}
+}
+
+func TestMomentParts(t *testing.T) {
+	for window, want := range map[float64]string{
+		0: "one sample", 1.001083315: "counters over 1 s", 10.26: "counters over 10.3 s", 60: "counters over 60 s", 0.004: "counters over less than 0.1 s",
+	} {
+		d := &Document{Window: window, Node: Node{Privileged: true}}
+		if got := momentParts(d)[1]; got != want {
+			t.Errorf("momentParts of %v s = %q; want %q", window, got, want)
 		}
 	}
 }

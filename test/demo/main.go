@@ -65,8 +65,8 @@ func connect(s *stage, f *lab.Flannel) time.Duration {
 	if err != nil {
 		s.Fatalf("connect: %v", err)
 	}
-	fmt.Printf("    connect to %s: %.3f s; the second node dropped %d packets with a bad UDP checksum\n",
-		f.Target(), took.Seconds(), f.Nodes[1].Counter("Udp", "InCsumErrors")-bad)
+	fmt.Printf("    connect to %s: %.1f ms; packets that the second node dropped for a bad UDP checksum: %d\n",
+		f.Target(), float64(took.Microseconds())/1000, f.Nodes[1].Counter("Udp", "InCsumErrors")-bad)
 	return took
 }
 

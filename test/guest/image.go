@@ -10,7 +10,7 @@ import (
 )
 
 // programs are what of this machine runs in the guest, each with its shared libraries.
-var programs = []string{"ip", "bridge", "nft", "ipset", "ipvsadm", "ethtool", "conntrack", "kmod", "nsenter", "sysctl", "xtables-nft-multi", "xtables-legacy-multi", "dash"}
+var programs = []string{"ip", "bridge", "nft", "ipset", "ipvsadm", "ethtool", "conntrack", "kmod", "nsenter", "sysctl", "xtables-nft-multi", "xtables-legacy-multi", "dash", "flock", "sleep"}
 
 // links are the other names of programs. Everything else is busybox, whose shell would prefer its own ip and nsenter to these.
 var links = map[string]string{
@@ -33,9 +33,8 @@ var links = map[string]string{
 // modules are the parts of the kernel's tree that a node may need; modprobe chooses among them.
 var modules = []string{"kernel/net/", "kernel/drivers/net/", "kernel/drivers/virtio/", "kernel/lib/", "kernel/crypto/", "kernel/arch/x86/crypto/", "modules."}
 
-// nodeTests are the tests of nodes in namespaces that say something about this kernel too. Those of kube-proxy in its other modes need an API server
-// that their nodes reach, and are the same there.
-const nodeTests = "^Test(Tunnel|UDP|DHCP|VTEP|PodMTU|BridgeMTU|IPForward|RPFilter|Listen|Duplicate|IPv6|Forward|CNI|IPAM|HealthyFlannel|HealthyDocker|HealthyPlain)"
+// nodeTests are the tests of nodes in namespaces whose outcome the kernel's version decides.
+const nodeTests = "^Test(Tunnel|UDP|DHCP|PodMTU|IPForward|RPFilter|Listen|HealthyFlannel)"
 
 const initScript = `#!/bin/sh
 /bin/busybox --install -s /bin

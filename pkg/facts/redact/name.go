@@ -33,7 +33,7 @@ var linkStarts = []linkStart{
 	{"wireguard.cali", tailKept}, {"wg-v6.cali", tailKept}, {"bpfin.cali", tailKept}, {"bpfout.cali", tailKept}, {"cali", tailDrawn}, {"flannel", tailKept}, {"cilium_", tailKept}, {"lxc", tailDrawn}, {"lxc_health", tailKept},
 	{"lxcbr", tailDigits}, {"kube-ipvs0", tailKept}, {"kube-bridge", tailKept}, {"kube-dummy-if", tailKept}, {"nodelocaldns", tailKept}, {"weave", tailKept}, {"datapath", tailKept},
 	{"vethwe-", tailKept}, {"vethwepl", tailDrawn}, {"veth", tailDrawn}, {"eni", tailDrawn}, {"azv", tailDrawn}, {"docker", tailDigits}, {"docker_gwbridge", tailKept}, {"cni", tailDigits}, {"cni-podman", tailDigits},
-	{"podman", tailDigits}, {"cbr", tailDigits}, {"virbr", tailDigits}, {"antrea-", tailKept}, {"ovs-system", tailKept}, {"all", tailKept}, {"default", tailKept},
+	{"podman", tailDigits}, {"cbr", tailDigits}, {"virbr", tailDigits}, {"antrea-", tailKept}, {"ovn-k8s-mp", tailDigits}, {"ovs-system", tailKept}, {"all", tailKept}, {"default", tailKept},
 }
 
 // stays says whether a letter stays where the name so far is the given one: it goes on with a well-known start, or follows one.

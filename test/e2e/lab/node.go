@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 )
 
@@ -61,9 +62,12 @@ func (n *Node) Pod(name string) *NS {
 func (n *Node) Agent(name string) {
 	n.t.Helper()
 	program := filepath.Join(n.t.TempDir(), name)
-	data, err := os.ReadFile("/bin/sleep")
+	sleep, err := exec.LookPath("sleep")
 	if err == nil {
-		err = os.WriteFile(program, data, 0o755)
+		var data []byte
+		if data, err = os.ReadFile(sleep); err == nil {
+			err = os.WriteFile(program, data, 0o755)
+		}
 	}
 	if err != nil {
 		n.t.Fatalf("%v", err)

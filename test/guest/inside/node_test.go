@@ -115,10 +115,11 @@ func proxy(t *testing.T, mode, ready string) (stop func()) {
 	return stop
 }
 
-// cleanup removes what kube-proxy has left in any mode.
+// cleanup removes what kube-proxy has left in any mode. Its own clean-up comes first; on Linux 6.1 it stops where it cannot delete a chain.
 func cleanup(t *testing.T) {
 	t.Helper()
 	if out, err := lab.Shell("kube-proxy --cleanup 2>&1"); err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Logf("%v: %s", err, out)
 	}
+	sh(t, "nft flush ruleset; ipvsadm -C; ip link del kube-ipvs0 2>/dev/null || true; ipset destroy")
 }

@@ -10,7 +10,7 @@ import (
 
 // TestConntrackFull fills the connection-tracking table, whose limit only the initial namespace can set.
 func TestConntrackFull(t *testing.T) {
-	sh(t, "iptables-nft -t nat -A POSTROUTING -j ACCEPT") // somebody has to want tracking
+	sh(t, "iptables-nft -A OUTPUT -m conntrack --ctstate NEW -j ACCEPT") // somebody has to want tracking
 	undo(t, "nft flush ruleset; conntrack -F 2>/dev/null")
 	before := sh(t, "sysctl -n net.netfilter.nf_conntrack_max net.netfilter.nf_conntrack_buckets | tr '\\n' ' '")
 	undo(t, "set -- "+before+"; sysctl -qw net.netfilter.nf_conntrack_max=$1 net.netfilter.nf_conntrack_buckets=$2")
