@@ -24,9 +24,8 @@ func decode(name string, data []byte) (*libcni.NetworkConfigList, error) {
 	if filepath.Ext(name) == ".conflist" {
 		list, err = libcni.NetworkConfFromBytes(data)
 	} else {
-		var single *libcni.PluginConfig
-		if single, err = libcni.NetworkPluginConfFromBytes(data); err == nil {
-			list, err = libcni.ConfListFromConf(single)
+		if data, err = convert(data); err == nil {
+			list, err = libcni.NetworkConfFromBytes(data)
 		}
 	}
 	switch {
@@ -137,13 +136,13 @@ func check(before, after []byte) error {
 	return nil
 }
 
-// convert makes a list of a single-plugin file, without netmend in it.
-func convert(name string, data []byte) ([]byte, error) {
-	list, err := decode(name, data)
+// convert makes a list of a single-plugin file, as libcni's ConfListFromConf does, without netmend in it.
+func convert(data []byte) ([]byte, error) {
+	single, err := libcni.NetworkPluginConfFromBytes(data)
 	if err != nil {
 		return nil, err
 	}
-	return wrap(data, list.Name, list.CNIVersion)
+	return wrap(data, single.Network.Name, single.Network.CNIVersion)
 }
 
 // listName is the name of the list that a single-plugin file becomes.

@@ -44,6 +44,7 @@ func (k *Keeper) planInstall() (*plan, error) {
 	}
 	f := &files[first]
 	p.out.File, p.out.Network, p.out.Chain = filepath.Join(k.o.ConfDir, f.name), f.list.Name, types(f.list)
+	p.file, p.chain = p.out.File, p.out.Chain
 	if err := k.chain(p, rec, files, f); err != nil {
 		return &plan{}, err
 	}
@@ -63,7 +64,7 @@ func (k *Keeper) chain(p *plan, rec *record, files []confFile, f *confFile) erro
 	single := filepath.Ext(f.name) != ".conflist"
 	if single {
 		w.Path, w.Old = filepath.Join(k.o.ConfDir, listName(f.name)), nil
-		if base, err = convert(f.name, f.data); err != nil {
+		if base, err = convert(f.data); err != nil {
 			return fmt.Errorf("%s: %w", f.path, err)
 		}
 		if err := k.besides(rec, files, f.name, &w); err != nil {

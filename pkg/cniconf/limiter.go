@@ -21,8 +21,8 @@ type limiter struct {
 // blocked says how long to give way still; 0: not at all.
 func (l *limiter) blocked(now time.Time) time.Duration { return max(0, l.until.Sub(now)) }
 
-// answer asks to answer a rewrite.
-func (l *limiter) answer(now time.Time) bool {
+// may asks whether a rewrite may be answered.
+func (l *limiter) may(now time.Time) bool {
 	if l.blocked(now) > 0 {
 		l.last = now
 		return false
@@ -39,7 +39,6 @@ func (l *limiter) answer(now time.Time) bool {
 	}
 	l.answers = kept
 	if len(l.answers) < maxAnswers {
-		l.answers = append(l.answers, now)
 		return true
 	}
 	l.answers = nil
@@ -47,3 +46,6 @@ func (l *limiter) answer(now time.Time) bool {
 	l.until = now.Add(l.backOff)
 	return false
 }
+
+// answered counts an answer that was given.
+func (l *limiter) answered(now time.Time) { l.answers = append(l.answers, now) }

@@ -12,8 +12,11 @@ func TestLimiter(t *testing.T) {
 	step := func(d time.Duration, want bool, what string) {
 		t.Helper()
 		now = now.Add(d)
-		if got := l.answer(now); got != want {
-			t.Errorf("%s: answer = %v; want %v", what, got, want)
+		if got := l.may(now); got != want {
+			t.Errorf("%s: may = %v; want %v", what, got, want)
+		}
+		if want {
+			l.answered(now)
 		}
 	}
 	for range 5 {
@@ -46,6 +49,15 @@ func TestLimiter(t *testing.T) {
 	step(time.Second, false, "long war, sixth")
 	if got := l.blocked(now); got != maxBackOff {
 		t.Errorf("it gives way for %v; want at most %v", got, maxBackOff)
+	}
+}
+
+func TestLimiterCountsOnlyAnswers(t *testing.T) {
+	var l limiter
+	for i := range 20 {
+		if !l.may(time.Unix(int64(i), 0)) {
+			t.Fatalf("try %d is refused, though none has succeeded", i)
+		}
 	}
 }
 

@@ -134,10 +134,16 @@ func loadAsRuntime(name string) (*libcni.NetworkConfigList, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readAsRuntime(data)
+}
+
+// readAsRuntime reads a file that holds one plugin as containerd and CRI-O do.
+func readAsRuntime(data []byte) (*libcni.NetworkConfigList, error) {
 	single, err := libcni.NetworkPluginConfFromBytes(data)
 	if err != nil {
 		return nil, err
 	}
+	//lint:ignore SA1019 runtimes use it as long as they read such files
 	return libcni.ConfListFromConf(single)
 }
 

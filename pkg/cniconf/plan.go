@@ -30,9 +30,14 @@ type Step struct {
 
 // plan is what is to be done, made from one look at the files. It is never nil.
 type plan struct {
-	out  Outcome
-	then *record // to be written when all steps are done; nil: as it is
+	out   Outcome
+	file  string // the outcome's File and Chain as they are without a step
+	chain []string
+	then  *record // to be written when all steps are done; nil: as it is
 }
+
+// unchanged says that the chain stays as it was found.
+func (p *plan) unchanged() { p.out.File, p.out.Chain = p.file, p.chain }
 
 func (p *plan) outcome() *Outcome { return &p.out }
 
@@ -56,6 +61,7 @@ func (p *plan) execute(ctx context.Context, k *Keeper) error {
 		}
 		if err != nil {
 			p.out.Steps = p.out.Steps[:i]
+			p.unchanged()
 			return fmt.Errorf("%s %s: %w", s.Op, s.Path, err)
 		}
 	}

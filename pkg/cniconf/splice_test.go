@@ -118,11 +118,11 @@ func FuzzInsert(f *testing.F) {
 // fuzzConvert holds: a single-plugin file is converted to what libcni converts it to.
 func fuzzConvert(t *testing.T, data []byte) {
 	t.Helper()
-	want, err := decode("x.conf", data)
+	want, err := readAsRuntime(data)
 	if err != nil {
 		return
 	}
-	list, err := convert("x.conf", data)
+	list, err := convert(data)
 	if err != nil {
 		t.Fatal(err)
 	}

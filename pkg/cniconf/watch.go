@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -105,6 +106,9 @@ func (w *watcher) look(ctx context.Context) time.Duration {
 	case err != nil && !errors.Is(err, ErrNoConfig):
 		e.Again = retry
 	case err == nil:
+		if w.inside && slices.ContainsFunc(o.Steps, changesChain) {
+			w.limit.answered(w.now())
+		}
 		w.inside = true
 	}
 	state := fmt.Sprintf("%s|%v|%s|%s|%v", o.File, o.Chain, o.Rival, o.Warnings, err)
@@ -117,16 +121,12 @@ func (w *watcher) look(ctx context.Context) time.Duration {
 
 // veto takes the chain's steps out of a plan while netmend gives way. The program is put back all the same: somebody may still run it.
 func (w *watcher) veto(p *plan) {
-	program, chain := p.out.Steps[:0:0], 0
-	for _, s := range p.out.Steps {
-		if s.Op == Copy {
-			program = append(program, s)
-		} else {
-			chain++
-		}
-	}
-	if chain == 0 || !w.inside || w.limit.answer(w.now()) {
+	if !slices.ContainsFunc(p.out.Steps, changesChain) || !w.inside || w.limit.may(w.now()) {
 		return
 	}
-	p.out.Steps, p.out.Rival = program, rival(p.out.File, p.out.Chain)
+	p.out.Steps = slices.DeleteFunc(p.out.Steps, changesChain)
+	p.unchanged()
+	p.out.Rival = rival(p.out.File, p.out.Chain)
 }
+
+func changesChain(s Step) bool { return s.Op != Copy }
