@@ -92,6 +92,7 @@ table ip6 kube-proxy {
  }
 }
 add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-2QRHZV4L-default/kubernetes/tcp/https }
+add element ip kube-proxy service-ips { 10.96.0.7 . tcp . 80 : goto local-ULMVA6XW-ns1/svc1/tcp/p80 }
 add element ip kube-proxy no-endpoint-services { 10.96.0.10 . udp . 53 comment "kube-system/kube-dns:dns" : goto reject-chain }
 add element ip6 kube-proxy service-ips { fd00::1 . tcp . 443 : goto service-X }
 END
@@ -104,6 +105,7 @@ func TestServiceVIPsNFTables(t *testing.T) {
 	if got := inNS(t, h, func() (string, error) { mode, _, err := h.Node().proxyTraces(); return mode, err }); got != facts.ModeNFTables {
 		t.Errorf("proxyTraces = %q; want %s", got, facts.ModeNFTables)
 	}
+	sh("nft add chain ip kube-proxy service-" + nftServiceName("ns1/cut:p80", "tcp"))
 	presumed := service("kube-system/coredns:dns", "10.96.0.3", "udp", 53)
 	presumed.Source = SourceKubelet
 	checkVIPs(t, h, facts.ModeNFTables, []vipCase{
@@ -116,6 +118,7 @@ func TestServiceVIPsNFTables(t *testing.T) {
 		{"no endpoints", service("kube-system/kube-dns:dns", "10.96.0.10", "udp", 53), true, true},
 		{"name", service("default/kubernetes:https", "", "tcp", 443), true, false},
 		{"name with a local policy", service("ns1/svc1:p80", "", "tcp", 80), true, false},
+		{"name of a chain that nothing leads to", service("ns1/cut:p80", "", "tcp", 80), false, false},
 		{"name without endpoints", service("kube-system/kube-dns:dns", "", "udp", 53), true, true},
 		{"name missing", service("kube-system/kube-dns:dns-tcp", "", "tcp", 53), false, false},
 		{"presumed address missing", presumed, false, false},

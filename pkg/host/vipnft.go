@@ -100,7 +100,7 @@ func protoNumber(name string) uint8 {
 	return 0
 }
 
-// lookNFTables looks for the address in kube-proxy's maps, or for the chain of the name where the address is not known or only presumed.
+// lookNFTables looks for the address in kube-proxy's maps, or for an element that leads to the chain of the name where the address is not known or only presumed.
 func (v *vipReader) lookNFTables(s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
 	for _, family := range families(s) {
 		if s.VIP.IsValid() {
@@ -134,9 +134,10 @@ func (v *vipReader) nftByName(family string, s facts.ServiceIntent) (found facts
 	if base == "" {
 		return found, fmt.Errorf("%q is not namespace/name:port", s.Name)
 	}
+	// The chain itself proves nothing: it carries no packet unless an element of the map leads to it.
 	for _, prefix := range [...]string{"service-", "local-"} {
-		if found.Found, err = v.nftChain(family, kubeProxyTable, prefix+base); err != nil || found.Found {
-			found.Detail = fmt.Sprintf("nft chain %s %s %s", family, kubeProxyTable, prefix+base)
+		if found.Found, err = v.nftLeads(family, serviceIPsMap, prefix+base); err != nil || found.Found {
+			found.Detail = fmt.Sprintf("element of nft map %s %s %s that leads to chain %s", family, kubeProxyTable, serviceIPsMap, prefix+base)
 			return found, err
 		}
 	}
@@ -146,12 +147,43 @@ func (v *vipReader) nftByName(family string, s facts.ServiceIntent) (found facts
 		found.Detail = fmt.Sprintf("element with comment %s of nft map %s %s %s", s.Name, family, kubeProxyTable, noEndpointsMap)
 		return found, err
 	}
-	found.Detail = fmt.Sprintf("no nft chain %s %s service-%s", family, kubeProxyTable, base)
+	found.Detail = fmt.Sprintf("no element of nft map %s %s %s leads to chain service-%s", family, kubeProxyTable, serviceIPsMap, base)
 	return found, nil
 }
 
-// nftCommented walks a map and looks for an element with a comment.
-func (v *vipReader) nftCommented(family, set, comment string) (found bool, err error) {
+// nftCommented looks for an element of a map with a comment.
+func (v *vipReader) nftCommented(family, set, comment string) (bool, error) {
+	return v.nftWalk(family, set, func(typ uint16, v []byte) bool {
+		return typ == unix.NFTA_SET_ELEM_USERDATA && userComment(v) == comment
+	})
+}
+
+// nftLeads looks for an element of a verdict map that jumps or goes to a chain.
+func (v *vipReader) nftLeads(family, set, chain string) (bool, error) {
+	exists, err := v.nftChain(family, kubeProxyTable, chain)
+	if err != nil || !exists {
+		return false, err
+	}
+	return v.nftWalk(family, set, func(typ uint16, v []byte) bool {
+		return typ == unix.NFTA_SET_ELEM_DATA && verdictChain(v) == chain
+	})
+}
+
+// verdictChain is the chain that an element's data leads to; empty for other data.
+func verdictChain(data []byte) (chain string) {
+	err := eachAttr(data, func(typ uint16, v []byte) {
+		if typ == unix.NFTA_DATA_VERDICT {
+			_, chain, _ = nftVerdict(v)
+		}
+	})
+	if err != nil {
+		return ""
+	}
+	return chain
+}
+
+// nftWalk says whether an attribute of an element of a map is what match wants. An absent map has none.
+func (v *vipReader) nftWalk(family, set string, match func(typ uint16, v []byte) bool) (bool, error) {
 	c, err := v.netfilter()
 	if err != nil || c == nil {
 		return false, err
@@ -161,9 +193,7 @@ func (v *vipReader) nftCommented(family, set, comment string) (found bool, err e
 	return whole(func() (found bool, err error) {
 		err = c.dump(nftMsg(unix.NFT_MSG_GETSETELEM), body, func(m nlMsg) error {
 			return eachElement(m.Body, func(e []byte) error {
-				return eachAttr(e, func(typ uint16, v []byte) {
-					found = found || typ == unix.NFTA_SET_ELEM_USERDATA && userComment(v) == comment
-				})
+				return eachAttr(e, func(typ uint16, v []byte) { found = found || match(typ, v) })
 			})
 		})
 		if errors.Is(err, unix.ENOENT) {

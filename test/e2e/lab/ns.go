@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,15 +81,26 @@ func (n *NS) Command(name string, args ...string) *exec.Cmd {
 
 // Process is a program that runs in a namespace.
 type Process struct {
-	Log  string // the file that it writes to
-	kill func() error
-	end  <-chan struct{}
+	Log   string // the file that it writes to
+	group int    // of processes: its number and its children's group
+	end   <-chan struct{}
 }
 
-// Stop kills the program and waits for its end. It may have ended already.
+// Stop kills the program with its children and waits until they are gone, unless it has ended already.
 func (p *Process) Stop() {
-	p.kill() // an error says that it has ended
+	select {
+	case <-p.end: // its number may be another's by now
+		return
+	default:
+	}
+	syscall.Kill(-p.group, syscall.SIGKILL)
 	<-p.end
+	for range 100 {
+		if syscall.Kill(-p.group, 0) == syscall.ESRCH {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 // Start runs a program in the namespace until it is stopped, the test ends, or this process dies.
@@ -106,7 +118,7 @@ func (n *NS) start(cmd *exec.Cmd, name string) *Process {
 	}
 	defer out.Close()
 	cmd.Stdout, cmd.Stderr = out, out
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	started, ended := make(chan error), make(chan struct{})
 	go func() {
 		// The signal comes when the thread that started the program ends, and threads do end here: those of Do.
@@ -122,7 +134,7 @@ func (n *NS) start(cmd *exec.Cmd, name string) *Process {
 	if err := <-started; err != nil {
 		n.t.Fatalf("start %s in %s: %v", name, n.Name, err)
 	}
-	p := &Process{Log: out.Name(), kill: cmd.Process.Kill, end: ended}
+	p := &Process{Log: out.Name(), group: cmd.Process.Pid, end: ended}
 	n.t.Cleanup(p.Stop)
 	return p
 }
