@@ -22,7 +22,7 @@ import (
 
 // mendCommands are those that change a node.
 func mendCommands(e *env) []*cobra.Command {
-	return []*cobra.Command{newFix(e), newHistory(e), newUndo(e)}
+	return []*cobra.Command{newFix(e), newHistory(e), newUndo(e), newInstall(e), newUninstall(e)}
 }
 
 // journalFlags say where the journal is.

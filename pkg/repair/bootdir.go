@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/netmend/netmend/pkg/nodefs"
 )
 
 // BootDir is the boot files of a node, by its root: etc/sysctl.d/99-netmend.conf, etc/modules-load.d/netmend.conf and etc/udev/rules.d/90-netmend.rules.
@@ -58,7 +60,7 @@ func (d BootDir) write(f BootFile, own []BootLine) error {
 		if err := os.Remove(path); err != nil {
 			return err
 		}
-		return syncDir(filepath.Dir(path))
+		return nodefs.SyncDir(filepath.Dir(path))
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

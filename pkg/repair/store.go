@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/nodefs"
 )
 
 // Store keeps the journal's bytes. Append and Replace return when the bytes would outlive a power cut, or change nothing that a later Load gives back
@@ -26,7 +27,7 @@ type Store interface {
 }
 
 // ErrBusy says that another process works with the journal.
-var ErrBusy = errors.New("another netmend is at work")
+var ErrBusy = nodefs.ErrBusy
 
 const (
 	journalName = "journal"
@@ -52,45 +53,15 @@ func openDir(ctx context.Context, dir, who string, wait time.Duration) (*dirStor
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	lock, err := nodefs.Lock(ctx, filepath.Join(dir, lockName), who, wait)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
-	}
-	if err := takeLock(ctx, lock, wait); err != nil {
-		return nil, errors.Join(err, lock.Close())
 	}
 	// Programs that netmend runs inherit the lock: one that outlives a killed netmend keeps the next from looking at rules that are still being changed.
 	if _, err := unix.FcntlInt(lock.Fd(), unix.F_SETFD, 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("lock journal: %w", err), lock.Close())
 	}
-	// Who holds it is for people; not being able to say so, on a full disk, stops nobody.
-	if lock.Truncate(0) == nil {
-		_, _ = lock.WriteAt(fmt.Appendf(nil, "%s (pid %d)\n", who, os.Getpid()), 0)
-	}
 	return &dirStore{dir: dir, lock: lock}, nil
-}
-
-func takeLock(ctx context.Context, lock *os.File, wait time.Duration) error {
-	for deadline := time.Now().Add(wait); ; {
-		err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return nil
-		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
-			return fmt.Errorf("lock journal: %w", err)
-		case time.Now().After(deadline):
-			holder, _ := io.ReadAll(io.LimitReader(lock, 256))
-			if who := strings.TrimSpace(string(holder)); who != "" {
-				return fmt.Errorf("lock journal: %w: %s", ErrBusy, who)
-			}
-			return fmt.Errorf("lock journal: %w", ErrBusy)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("lock journal: %w", ctx.Err())
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
 }
 
 func (s *dirStore) path() string { return dirPath(s.dir) }
@@ -129,7 +100,7 @@ func (s *dirStore) Append(data []byte) error {
 			return fmt.Errorf("append to journal: %w", err)
 		}
 		s.file = f
-		if err := syncDir(s.dir); err != nil { // the name of a new file is lasting only with its directory
+		if err := nodefs.SyncDir(s.dir); err != nil { // the name of a new file is lasting only with its directory
 			return fmt.Errorf("append to journal: %w", err)
 		}
 	}
@@ -200,13 +171,5 @@ func replaceFile(path string, data []byte, mode fs.FileMode) error {
 	if err != nil {
 		return errors.Join(err, os.Remove(beside))
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return nodefs.SyncDir(filepath.Dir(path))
 }
