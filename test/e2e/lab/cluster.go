@@ -111,12 +111,17 @@ func (c *Cluster) Proxy(n *Node, mode string) *Process {
 	if err := WriteProxyConfig(config, n.Name, own, controlPlane); err != nil {
 		c.t.Fatalf("%v", err)
 	}
-	cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
+	env := os.Environ()
 	if backend != "" {
-		cmd.Env = append(os.Environ(), "PATH="+backendPath(c.t, dir, backend)+":"+os.Getenv("PATH"))
+		env = append(env, "PATH="+backendPath(c.t, dir, backend)+":"+os.Getenv("PATH"))
 	}
-	p := n.start(cmd, "kube-proxy")
+	var p *Process
 	WaitFor(c.t, 60*time.Second, "kube-proxy", func() (bool, string) {
+		if p == nil || p.ended() { // it panics now and then as it starts, and is started again, as kubelet does
+			cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
+			cmd.Env = env
+			p = n.start(cmd, "kube-proxy")
+		}
 		_, err := n.Try(proxyServes[mode])
 		return err == nil, fmt.Sprint(err) + tail(p.Log)
 	})

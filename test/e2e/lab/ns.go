@@ -88,10 +88,8 @@ type Process struct {
 
 // Stop kills the program with its children and waits until they are gone, unless it has ended already.
 func (p *Process) Stop() {
-	select {
-	case <-p.end: // its number may be another's by now
+	if p.ended() { // its number may be another's by now
 		return
-	default:
 	}
 	syscall.Kill(-p.group, syscall.SIGKILL)
 	<-p.end
@@ -100,6 +98,15 @@ func (p *Process) Stop() {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.end:
+		return true
+	default:
+		return false
 	}
 }
 

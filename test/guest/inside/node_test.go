@@ -96,18 +96,31 @@ func proxy(t *testing.T, mode, ready string) (stop func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("kube-proxy", "--config="+config)
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	t.Cleanup(func() { log.Close() })
+	var cmd *exec.Cmd
+	var ended chan struct{}
 	stop = func() {
 		cmd.Process.Kill() // it may be gone already
-		cmd.Wait()
-		log.Close()
+		<-ended
 	}
-	t.Cleanup(stop)
+	t.Cleanup(func() { stop() })
 	lab.WaitFor(t, 90*time.Second, "kube-proxy", func() (bool, string) {
+		select {
+		case <-ended: // it panics now and then as it starts, and is started again, as kubelet does
+			ended = nil
+		default:
+		}
+		if ended == nil {
+			cmd, ended = exec.Command("kube-proxy", "--config="+config), make(chan struct{})
+			cmd.Stdout, cmd.Stderr = log, log
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			go func(cmd *exec.Cmd, ended chan struct{}) {
+				cmd.Wait() // how it ended is in its log
+				close(ended)
+			}(cmd, ended)
+		}
 		_, err := lab.Shell(ready)
 		text, _ := os.ReadFile(log.Name())
 		return err == nil, fmt.Sprintf("%v\n%s", err, text)
