@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -119,4 +120,45 @@ func TestIPAMCapacity(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(n.Root, dir, "10.20.0.2")); err != nil {
 		t.Errorf("the reservation of a pod that runs was released: %v", err)
 	}
+}
+
+// TestHairpin has a pod call a Service whose backend it is itself.
+func TestHairpin(t *testing.T) {
+	t.Parallel()
+	f := lab.NewFlannel(t, 4, "")
+	n, pod := f.Nodes[0], f.Pods[0]
+	service := lab.MustAddr("10.96.7.7:80")
+	pod.Listen(netip.AddrPortFrom(f.Addr[0], 8080))
+	n.Sh("iptables-nft -t nat -A PREROUTING -d 10.96.7.7 -p tcp --dport 80 -j DNAT --to-destination 10.244.0.2:8080; " +
+		"iptables-nft -t nat -I POSTROUTING -s 10.244.0.2 -d 10.244.0.2 -j MASQUERADE")
+	if _, err := pod.Connect(service, time.Second); err != nil {
+		t.Fatalf("it does not work before the fault: %v", err)
+	}
+	n.Sh("bridge link set dev veth0 hairpin off")
+	if _, err := pod.Connect(service, time.Second); err == nil {
+		t.Fatal("the fault does not show: the pod connects")
+	}
+	n.Mend(n.Audit().Want("warning hairpin veth0"))
+	if _, err := pod.Connect(service, time.Second); err != nil {
+		t.Errorf("after the fix: %v", err)
+	}
+	n.Audit().Want().Judged("hairpin")
+}
+
+// TestPodDefaultRoute takes the gateway's address away from the bridge.
+func TestPodDefaultRoute(t *testing.T) {
+	t.Parallel()
+	f := lab.NewFlannel(t, 4, "")
+	n := f.Nodes[0]
+	f.Pods[1].Listen(f.Target())
+	n.Sh("ip addr flush dev cni0")
+	if _, err := f.Pods[0].Connect(f.Target(), time.Second); err == nil {
+		t.Fatal("the fault does not show: the pod connects")
+	}
+	r := n.Audit().Want("critical pod-default-route eth0")
+	n.Type(r.Find("pod-default-route").Fixes[0].Commands[0])
+	if _, err := f.Pods[0].Connect(f.Target(), time.Second); err != nil {
+		t.Errorf("after the fix: %v", err)
+	}
+	n.Audit().Want().Judged("pod-default-route")
 }
