@@ -127,4 +127,3 @@ func TestRedactLeavesNoAddress(t *testing.T) {
 		}
 	}
 }
-

@@ -57,6 +57,7 @@ func (p *cniParser) list(name string, data []byte) (*libcni.NetworkConfigList, e
 		if err != nil {
 			return nil, err
 		}
+		//lint:ignore SA1019 the library keeps it for the runtimes, which read such a file by it
 		return libcni.ConfListFromConf(single)
 	}
 	list, err := libcni.NetworkConfFromBytes(data)
