@@ -35,8 +35,8 @@ func measure(b *testing.B, cmd *exec.Cmd) run {
 }
 
 // audit is the command of a whole audit, whose report nobody reads.
-func audit(n *lab.Node) *exec.Cmd {
-	return lab.Netmendctl("audit", "--netns", n.Path, "--root", n.Root)
+func audit(n *lab.Node, args ...string) *exec.Cmd {
+	return lab.Netmendctl(append([]string{"audit", "--netns", n.Path, "--root", n.Root}, args...)...)
 }
 
 // median is that of the wall times.
