@@ -1,10 +1,19 @@
 package e2e
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/netmend/netmend/test/e2e/lab"
 )
+
+// packetsPass checks whether an UDP packet of that size gets from one namespace to the other.
+func packetsPass(t *testing.T, from, to *lab.NS, addr netip.Addr, size int, want bool) {
+	t.Helper()
+	if got := from.Send(to, addr, size); got != want {
+		t.Errorf("a packet of %d bytes from %s to %s: arrived %v; want %v", size, from.Name, addr, got, want)
+	}
+}
 
 func TestPodMTUMismatch(t *testing.T) {
 	t.Parallel()

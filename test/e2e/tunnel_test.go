@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -149,7 +149,7 @@ func TestTunnelMTUOverUplink(t *testing.T) {
 		r := n.Audit().Want("warning tunnel-mtu-over-uplink " + f.Dev)
 		n.Type(r.Find("tunnel-mtu-over-uplink").Fixes[0].Commands[0])
 		// The bridge and the pod still have the old MTU, which is now the tunnel's fault no more.
-		if got := n.Audit().Wrong(); len(got) == 0 || contains(got, "warning tunnel-mtu-over-uplink "+f.Dev) {
+		if got := n.Audit().Wrong(); len(got) == 0 || slices.Contains(got, "warning tunnel-mtu-over-uplink "+f.Dev) {
 			t.Errorf("after lowering the tunnel's MTU: %q", got)
 		}
 	})
@@ -162,21 +162,4 @@ func TestTunnelMTUOverUplink(t *testing.T) {
 		n.Sh("ip link set eth0 mtu 1500")
 		n.Audit().Want()
 	})
-}
-
-func contains(list []string, s string) bool {
-	for _, l := range list {
-		if l == s {
-			return true
-		}
-	}
-	return false
-}
-
-// packetsPass checks whether an UDP packet of that size gets from one namespace to the other.
-func packetsPass(t *testing.T, from, to *lab.NS, addr netip.Addr, size int, want bool) {
-	t.Helper()
-	if got := from.Send(to, addr, size); got != want {
-		t.Errorf("a packet of %d bytes from %s to %s: arrived %v; want %v", size, from.Name, addr, got, want)
-	}
 }
