@@ -19,8 +19,9 @@ const (
 	levelDebug = "debug"
 )
 
-// logTime is how long a pod waits for its line to be written. A disk may hang.
-const logTime = 2 * time.Millisecond
+// logTime is how long a pod waits for its line to be written: a disk may hang. It is far beyond what a busy node needs, because a process that ends while it
+// writes leaves a torn line: the kernel cuts the write of a dying thread short at the next page (generic_perform_write, fatal_signal_pending).
+const logTime = 250 * time.Millisecond
 
 // record is one call, as the log file, standard error and the daemon get it.
 type record struct {
