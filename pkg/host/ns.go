@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -85,8 +86,21 @@ func (n *NS) FD() int { return n.fd }
 // stay in it for good.
 func (n *NS) Do(fn func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- n.DoHere(fn) }()
-	return <-done
+	var panicked any
+	go func() {
+		defer close(done)
+		defer func() {
+			if panicked = recover(); panicked != nil {
+				panicked = fmt.Sprintf("%v\n%s", panicked, debug.Stack())
+			}
+		}()
+		done <- n.DoHere(fn)
+	}()
+	err := <-done
+	if panicked != nil { // it is the caller's to catch
+		panic(panicked)
+	}
+	return err
 }
 
 // DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. Where the thread cannot go back, which
