@@ -61,40 +61,49 @@ func (c *Client) send(q Question) error {
 	return err
 }
 
-// Answer waits for the answer until the deadline.
+// Answer waits for the answer until the deadline. One that has come by then is read, however late it is asked for.
 func (c *Client) Answer(deadline time.Time) (*Answer, error) {
-	for {
+	for late := false; ; {
 		if i := bytes.IndexByte(c.in, '\n'); i >= 0 {
 			return Parse(c.in[:i])
 		}
 		if len(c.in) > MaxAnswer {
 			return nil, fmt.Errorf("%w: more than %d bytes in a line", ErrAnswer, MaxAnswer)
 		}
-		if err := c.wait(deadline); err != nil {
+		if late {
+			return nil, fmt.Errorf("wait for the daemon: %w", os.ErrDeadlineExceeded)
+		}
+		var err error
+		if late, err = c.wait(deadline); err != nil {
 			return nil, fmt.Errorf("wait for the daemon: %w", err)
 		}
-		if err := c.read(); err != nil {
+		size := 4096
+		if late { // there is one chance left
+			size = MaxAnswer + 1
+		}
+		if err := c.read(size); err != nil {
 			return nil, fmt.Errorf("read the daemon's answer: %w", err)
 		}
 	}
 }
 
-func (c *Client) wait(deadline time.Time) error {
+// wait returns when there is something to read, or when the deadline has passed, which it says.
+func (c *Client) wait(deadline time.Time) (late bool, err error) {
 	for {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return os.ErrDeadlineExceeded
+			return true, nil
 		}
 		ts := unix.NsecToTimespec(int64(left))
 		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, &ts, nil)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-			return err
+			return false, err
 		}
 	}
 }
 
-func (c *Client) read() error {
-	buf := make([]byte, 4096)
+func (c *Client) read(size int) error {
+	buf := make([]byte, size)
 	n, err := unix.Read(c.fd, buf)
 	switch {
 	case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):
