@@ -84,7 +84,7 @@ func (p *parser) document(doc json.RawMessage) error {
 // check reads what is said of one check.
 func (p *parser) check(name string, v json.RawMessage) error {
 	if _, err := p.suite.Find(name); err != nil {
-		return errors.New(strings.TrimPrefix(err.Error(), fmt.Sprintf("unknown check %q: ", name)) + " (unknown check)")
+		return errors.New("unknown check" + strings.TrimPrefix(err.Error(), fmt.Sprintf("unknown check %q", name)))
 	}
 	var k Check
 	var severity string
