@@ -85,6 +85,7 @@ func start(t *testing.T, change func(*Options, *Settings)) *desktop {
 		change(&o, &s)
 	}
 	d.Surfaces = New(o, s)
+	d.retry = 100 * time.Millisecond
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {

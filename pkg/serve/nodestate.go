@@ -66,7 +66,7 @@ func (s *Surfaces) writeNodeState(ctx context.Context) {
 				if err == nil {
 					written = now
 				} else {
-					again = retry
+					again = s.retry
 				}
 				h.is(err)
 			}

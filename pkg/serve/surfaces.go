@@ -31,13 +31,14 @@ type Settings struct {
 	Hosts  []string // by which HTTP may be asked for, besides addresses, localhost and the node's name
 }
 
-// retry is how long a surface waits before it tries again to get what it could not have.
-const retry = 5 * time.Second
+// defaultRetry is how long a surface waits before it tries again to get what it could not have.
+const defaultRetry = 5 * time.Second
 
 // Surfaces are all ways to ask the daemon. Make one with [New].
 type Surfaces struct {
 	o       Options
 	reports reports
+	retry   time.Duration
 
 	mu       sync.Mutex
 	settings Settings
@@ -55,7 +56,7 @@ func New(o Options, s Settings) *Surfaces {
 	if o.Told == nil {
 		o.Told = func(status.Report) {}
 	}
-	return &Surfaces{o: o, settings: s, applied: make(chan struct{})}
+	return &Surfaces{o: o, settings: s, applied: make(chan struct{}), retry: defaultRetry}
 }
 
 // Apply changes the settings. What they do not concern goes on undisturbed.
@@ -102,7 +103,7 @@ func (s *Surfaces) keep(ctx context.Context, condition string, address func(Sett
 		stop(nil)
 		if ctx.Err() == nil && !errors.Is(context.Cause(inner), errApplied) {
 			h.is(err)
-			waitFor(ctx, applied, retry)
+			waitFor(ctx, applied, s.retry)
 		}
 	}
 }
