@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,9 +79,11 @@ func (g *gauges) findings(d *status.Document, gauge func(*prometheus.Desc, float
 	}
 	unjudged := map[string]bool{}
 	for _, s := range d.Skipped {
-		unjudged[g.metrics.check(s.Check)] = true
+		if !strings.HasPrefix(s.Reason, "not applicable: ") { // as check.Run says where there is nothing to judge
+			unjudged[g.metrics.check(s.Check)] = true
+		}
 	}
-	skipped := desc("netmend_checks_skipped", "1 for a check that could not judge the node.", "check")
+	skipped := desc("netmend_checks_skipped", "1 for a check that could not judge the node, or not all of it.", "check")
 	for name := range unjudged {
 		gauge(skipped, 1, name)
 	}

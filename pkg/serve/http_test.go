@@ -224,6 +224,9 @@ func TestMetrics(t *testing.T) {
 	m.request("ADD", "warn", .003)
 	m.request("rm -rf", "x", .003)
 	text := d.get("GET", "localhost", "/metrics").Body.String()
+	if strings.Contains(text, `netmend_checks_skipped{check="tunnel-tx-checksum"}`) {
+		t.Error("a check that has nothing to judge counts as one that could not")
+	}
 	for _, want := range []string{
 		`netmend_findings{check="tunnel-tx-checksum",severity="critical"} 1`,
 		`netmend_findings{check="hairpin",severity="warning"} 0`,
