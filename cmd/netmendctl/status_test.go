@@ -194,8 +194,9 @@ func TestStatusWithoutDaemon(t *testing.T) {
 		go func() {
 			conn, err := l.Accept()
 			if err == nil {
-				_, _ = conn.Write([]byte(answer))
 				defer conn.Close()
+				_, _ = conn.Read(make([]byte, 100)) // the question
+				_, _ = conn.Write([]byte(answer))
 			}
 		}()
 		if _, got := runChain(t, exitFailed, "status", "--root", root, "--wait", "20s"); !strings.Contains(got, want) {
