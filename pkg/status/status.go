@@ -149,6 +149,8 @@ const (
 	NodeState     = "node-state"     // the file for others was written
 	Clock         = "clock"          // the wall clock did not jump
 	CounterWindow = "counter-window" // the last window of the counters could be used
+	KernelWritten = "kernel-write"   // the kernel takes what is written to it
+	Checks        = "checks"         // every check ran to its end
 )
 
 // Condition is one thing that the daemon needs. OK is the healthy state of each.
