@@ -131,6 +131,10 @@ func TestNoAnswer(t *testing.T) {
 		{"from the future", says(`{"netmend":1,"age":-1}` + "\n"), ErrAnswer},
 		{"an age that is none", says(`{"netmend":1,"age":"NaN"}` + "\n"), ErrAnswer},
 		{"an address that is none", says(`{"netmend":1,"age":1,"services":[{"vip":"x"}]}` + "\n"), ErrAnswer},
+		{"a Service without address and name", says(`{"netmend":1,"age":1,"services":[{"port":1,"protocol":"tcp"}]}` + "\n"), ErrAnswer},
+		{"a Service without port", says(`{"netmend":1,"age":1,"services":[{"name":"a/b","vip":"10.0.0.1","protocol":"tcp"}]}` + "\n"), ErrAnswer},
+		{"a Service of an odd protocol", says(`{"netmend":1,"age":1,"services":[{"name":"a/b","port":1,"protocol":"TCP"}]}` + "\n"), ErrAnswer},
+		{"too many Services", says(`{"netmend":1,"age":1,"services":[` + strings.Repeat(`{"name":"a/b","port":1,"protocol":"tcp"},`, 64) + `{"name":"a/b","port":1,"protocol":"tcp"}]}` + "\n"), ErrAnswer},
 		{"a severity that is none", says(`{"netmend":1,"age":1,"findings":[{"severity":"worst"}]}` + "\n"), ErrAnswer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
