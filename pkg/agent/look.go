@@ -12,6 +12,7 @@ import (
 	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
+	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/pkg/repair"
 	"github.com/netmend/netmend/pkg/status"
 )
@@ -27,7 +28,8 @@ func (l *loop) first(ctx context.Context) bool {
 	l.mind.take(nil, s, l.kinds(), reading, began)
 	l.mind.born = map[int]time.Time{}
 	l.tookStock(ctx, "start", began, true)
-	if l.mendDue(ctx, l.clock()) {
+	l.mendDue(ctx, l.clock())
+	if !l.todo.empty() {
 		l.prove(ctx)
 	}
 	return true
@@ -36,15 +38,19 @@ func (l *loop) first(ctx context.Context) bool {
 // prove reads again what was mended, so that a node is not called ready, or faulty, before it is known.
 func (l *loop) prove(ctx context.Context) {
 	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
-	kinds, cause := l.todo.split(func(facts.Kind) bool { return true })
-	s, stale, err := l.node.Update(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
+	t := l.todo.takeAll()
+	s, stale, err := l.node.Update(ctx, base, t.options(l.conf.Intent))
 	if err != nil {
 		l.unread(err)
 		return
 	}
-	l.todo.add(cause, stale...)
-	l.mind.take(base, s, without(kinds, stale), reading, began)
-	l.tookStock(ctx, cause, began, false)
+	l.todo.add(t.cause, stale...)
+	kinds := without(t.kinds, stale)
+	if t.podsRead() {
+		kinds = append(kinds, facts.KindPods)
+	}
+	l.mind.take(base, s, kinds, reading, began)
+	l.tookStock(ctx, t.cause, began, false)
 }
 
 // lookQuick reads what the loop reads itself, and judges and mends the tunnels.
@@ -175,7 +181,7 @@ func (l *loop) unread(err error) {
 func (l *loop) readable(now time.Time) {
 	var lost []string
 	for _, k := range l.mind.now.Kinds {
-		if why, missing := l.mind.now.Missing[k]; missing {
+		if why, missing := l.mind.now.Missing[k]; missing && !strings.Contains(why, host.ErrAbsent.Error()) {
 			lost = append(lost, fmt.Sprintf("%s (%s)", k, why))
 		}
 	}

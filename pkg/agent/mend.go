@@ -141,6 +141,10 @@ func (l *loop) apply(ctx context.Context, m *repair.Mender, p fix.Proposal, v *l
 	l.blame(err, now)
 	l.meter.Fixed(p.Check, result)
 	l.changed = true
+	if c := l.checks[p.Check]; c != nil && (err == nil || v.again.Sub(now) == afterStale) {
+		l.todo.add("fix", c.Needs...)
+		l.todo.object("fix", p.On.NetNS, l.mind.now.Host.Inode)
+	}
 	if err != nil {
 		l.once(v, "a fix was not made", "check", p.Check, "on", p.On.Name, "fix", p.Fix.Title, "error", err)
 		return false
@@ -148,7 +152,6 @@ func (l *loop) apply(ctx context.Context, m *repair.Mender, p fix.Proposal, v *l
 	v.said = ""
 	l.log.Info("mended", "check", p.Check, "on", p.On.Name, "fix", p.Fix.Title, "id", e.ID, "undo", fmt.Sprintf("netmendctl undo %d", e.ID))
 	if c := l.checks[p.Check]; c != nil {
-		l.todo.add("fix", c.Needs...)
 		l.proofs.learn(l.mind.now, c, p, v.finding, now)
 	}
 	return true

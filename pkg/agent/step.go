@@ -148,6 +148,7 @@ func (l *loop) timers(now time.Time) {
 	for _, v := range l.lives.held {
 		if c := l.checks[v.key.check]; c != nil && v.unsure() && !now.Before(v.since.Add(v.lasting)) {
 			l.todo.add("settle", c.Needs...)
+			l.todo.object("settle", v.key.netns, l.mind.now.Host.Inode)
 			v.asked = true
 		}
 	}

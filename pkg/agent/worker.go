@@ -16,12 +16,9 @@ const dearChains = 2000
 
 // job is something that is read beside the loop.
 type job struct {
-	kinds   []facts.Kind
-	pods    bool
-	full    bool
-	counter bool // the counters
-	told    bool // it is there because the kernel told of a change
-	cause   string
+	todo
+	counter bool         // the counters
+	told    bool         // it is there because the kernel told of a change
 	without []facts.Kind // of the counters
 
 	base    *facts.Snapshot
@@ -51,7 +48,7 @@ func (l *loop) startJob(ctx context.Context) {
 	j := &job{base: l.mind.now, began: now, reading: l.mind.begin()}
 	switch {
 	case l.todo.hasSlow() && !now.Before(l.slowPace.next()):
-		j.kinds, j.pods, j.full, j.cause = l.todo.takeSlow()
+		j.todo = l.todo.takeSlow()
 		j.told = true
 	case !now.Before(l.fullAt):
 		j.full, j.cause = true, "timer"
@@ -72,7 +69,7 @@ func (l *loop) startJob(ctx context.Context) {
 			j.kinds = kinds
 			j.s, j.err = node.Collect(ctx, kinds, intent)
 		default:
-			j.s, j.stale, j.err = node.Update(ctx, j.base, collect.UpdateOptions{Kinds: j.kinds, Pods: j.pods, Intent: intent})
+			j.s, j.stale, j.err = node.Update(ctx, j.base, j.options(intent))
 		}
 		l.jobs <- j // there is room: only one is under way
 	}()
@@ -123,7 +120,7 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		return
 	}
 	kinds := without(j.kinds, j.stale)
-	if j.pods {
+	if j.podsRead() {
 		kinds = append(kinds, facts.KindPods)
 	}
 	l.todo.add(j.cause, j.stale...)
