@@ -145,6 +145,10 @@ func (l *loop) apply(ctx context.Context, m *repair.Mender, p fix.Proposal, v *l
 		l.todo.add("fix", c.Needs...)
 		l.todo.object("fix", p.On.NetNS, l.mind.now.Host.Inode)
 	}
+	if errors.Is(err, host.ErrGone) { // it was deleted meanwhile: there is nothing to mend
+		l.log.Debug("a fix was not made", "check", p.Check, "on", p.On.Name, "error", err)
+		return false
+	}
 	if err != nil {
 		l.once(v, "a fix was not made", "check", p.Check, "on", p.On.Name, "fix", p.Fix.Title, "error", err)
 		return false

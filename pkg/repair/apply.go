@@ -142,5 +142,9 @@ func (m *Mender) rollback(e *Entry, failed int, cause error) error {
 			forced = m.set(e, failed, got, c.From)
 		}
 	}
-	return errors.Join(cause, forced, m.takeBack(e, Undone, fmt.Sprintf("taken back: %v", cause), false))
+	end := Undone
+	if m.o.Anew && errors.Is(cause, host.ErrGone) {
+		end = Gone
+	}
+	return errors.Join(cause, forced, m.takeBack(e, end, fmt.Sprintf("taken back: %v", cause), false))
 }
