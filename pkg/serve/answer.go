@@ -42,10 +42,22 @@ func answerOf(v Verdicts) []byte {
 		findings = slices.DeleteFunc(findings, func(f check.Finding) bool { return f.Check == name })
 		data = tail(judged, findings)
 	}
-	if len(data) > room || data == nil {
-		data = []byte(`"judged":[],"findings":[]}` + "\n")
+	if _, err := verdict.Parse(append(head(0), data...)); err == nil {
+		return data
 	}
-	return data
+	if v.Services != nil { // Services that the plugin would not believe, or too many of them: it finds out by itself
+		return answerOf(Verdicts{Judged: v.Judged, Findings: v.Findings})
+	}
+	return []byte(`"judged":[],"findings":[]}` + "\n")
+}
+
+// head is the start of an answer.
+func head(age time.Duration) []byte {
+	out := append(make([]byte, 0, 1024), `{"netmend":`...)
+	out = strconv.AppendInt(out, verdict.Version, 10)
+	out = append(out, `,"age":`...)
+	out = strconv.AppendFloat(out, max(0, age).Seconds(), 'f', 3, 64)
+	return append(out, ',')
 }
 
 // most is the check with the most findings.
@@ -67,13 +79,7 @@ func (p *posted) answer(now time.Time) []byte {
 	if age > verdict.MaxAge {
 		tail, age = answerOf(Verdicts{Services: p.Verdicts.Services}), 0
 	}
-	out := make([]byte, 0, len(tail)+64)
-	out = append(out, `{"netmend":`...)
-	out = strconv.AppendInt(out, verdict.Version, 10)
-	out = append(out, `,"age":`...)
-	out = strconv.AppendFloat(out, max(0, age).Seconds(), 'f', 3, 64)
-	out = append(out, ',')
-	return append(out, tail...)
+	return append(head(age), tail...)
 }
 
 func (p *posted) asOf() time.Time {

@@ -312,7 +312,7 @@ func TestNodeState(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if want := []string{"netmend.sock.lock", "node-state"}; err != nil || !slices.Equal(left, want) {
+	if want := []string{"netmend.sock", "netmend.sock.lock", "node-state"}; err != nil || !slices.Equal(left, want) {
 		t.Errorf("left behind: %v, %v; want %v", left, err, want)
 	}
 }
