@@ -21,7 +21,7 @@ func TestMend(t *testing.T) {
 			bridge, netmend := plugins(t)
 			pod := lab.NewNS(t, "pod")
 			result := n.must(n.run(call{plugin: "bridge", command: "ADD", pod: pod}, bridge)).out
-			netmend["prevResult"], netmend["fix"], netmend["timeout"], netmend["mode"] = json.RawMessage(result), []string{tt.check}, "1s", "enforce"
+			netmend["prevResult"], netmend["fix"], netmend["timeout"], netmend["mode"] = json.RawMessage(result), []string{tt.check}, "10s", "enforce"
 			n.Sh(tt.node)
 			if tt.pod != "" {
 				pod.Sh(tt.pod)
@@ -46,7 +46,7 @@ func TestMend(t *testing.T) {
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	n := kubernetesNode(t)
-	conf := map[string]any{"cniVersion": "1.1.0", "gate": []string{"service-rules-missing", "tunnel-mtu-over-uplink"}, "timeout": "1s"}
+	conf := map[string]any{"cniVersion": "1.1.0", "gate": []string{"service-rules-missing", "tunnel-mtu-over-uplink"}, "timeout": "10s"}
 	n.must(n.run(call{plugin: "netmend", command: "STATUS"}, conf))
 	n.must(n.run(call{plugin: "netmend", command: "GC"}, conf))
 	n.Sh("iptables-nft -t nat -F; iptables-nft -t nat -X KUBE-SVC-NPX46M4PTMTKRN6Y")
@@ -65,7 +65,7 @@ func TestConflict(t *testing.T) {
 	pod, other := lab.NewNS(t, "pod"), lab.NewNS(t, "other")
 	result := n.must(n.run(call{plugin: "bridge", command: "ADD", pod: pod}, bridge)).out
 	netmend["prevResult"], netmend["detectConflict"], netmend["checks"] = json.RawMessage(result), true, map[string]any{"duplicate-ip-lan": "enforce"}
-	netmend["timeout"] = "1s"
+	netmend["timeout"] = "10s"
 	add := call{plugin: "netmend", command: "ADD", pod: pod}
 	if o := n.must(n.run(add, netmend)); len(o.err) > 0 {
 		t.Errorf("nobody else is there, and yet: %s", o.err)
