@@ -27,7 +27,7 @@ func state(t *testing.T, n *node, ns *lab.NS) []string {
 	}
 	kernel := ns.Sh(`
 		ip -d -o link; ip -o addr; bridge -o link; ip rule; ip -6 rule; ip route show table all; ip -6 route show table all
-		ip neigh show nud all | sed 's/ [A-Z]*$//'
+		ip neigh show nud all | sed 's/ [A-Z]* *$//' | grep -v ^fe80: || true # which links tell each other
 		nft list ruleset; cat /proc/net/ip_tables_names /proc/net/ip6_tables_names 2>/dev/null || true
 		for link in $(ls /sys/class/net); do ethtool -k $link; done
 		sysctl -a -r '^net\.' 2>/dev/null | grep -v nf_conntrack_count`)
