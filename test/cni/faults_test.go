@@ -70,12 +70,18 @@ const (
 
 // kubernetesNode is a node with an uplink, flannel's tunnel, kubelet's directory and kube-proxy's rules.
 func kubernetesNode(t testing.TB) *node {
+	n := bareNode(t)
+	n.Sh(services)
+	return n
+}
+
+// bareNode lacks only the rules.
+func bareNode(t testing.TB) *node {
 	n := newNode(t)
 	n.Write("etc/cni/net.d/10-pods.conflist", conflist)
 	n.Write("var/lib/kubelet/config.yaml", "clusterDNS: []\n")
 	n.Sh("ip link add eth0 type veth peer name lan0; ip link set eth0 up; ip link set lan0 up; ip addr add 192.0.2.1/24 dev eth0; ip route add default via 192.0.2.254; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
 	n.Sh(tunnel)
-	n.Sh(services)
 	return n
 }
 
