@@ -53,6 +53,12 @@ func TestStatus(t *testing.T) {
 	if o := n.run(call{plugin: "netmend", command: "STATUS"}, conf); o.fail == nil || o.fail.Code != 50 || !strings.Contains(o.fail.Msg, "service-rules-missing") {
 		t.Errorf("STATUS: %s; want code 50", o.fail)
 	}
+	conf["mode"] = "off" // which is for pods
+	if o := n.run(call{plugin: "netmend", command: "STATUS"}, conf); o.fail == nil || o.fail.Code != 50 {
+		t.Errorf("STATUS in mode off: %s; want code 50", o.fail)
+	}
+	conf["gate"] = []string{"tunnel-mtu-over-uplink"} // which does not fail
+	n.must(n.run(call{plugin: "netmend", command: "STATUS"}, conf))
 	delete(conf, "gate")
 	n.must(n.run(call{plugin: "netmend", command: "STATUS"}, conf))
 }
