@@ -62,30 +62,3 @@ func TestStatus(t *testing.T) {
 	delete(conf, "gate")
 	n.must(n.run(call{plugin: "netmend", command: "STATUS"}, conf))
 }
-
-// TestConflict gives a second pod on the bridge the first one's addresses.
-func TestConflict(t *testing.T) {
-	t.Parallel()
-	n := kubernetesNode(t)
-	bridge, netmend := plugins(t)
-	pod, other := lab.NewNS(t, "pod"), lab.NewNS(t, "other")
-	result := n.must(n.run(call{plugin: "bridge", command: "ADD", pod: pod}, bridge)).out
-	netmend["prevResult"], netmend["detectConflict"], netmend["checks"] = json.RawMessage(result), true, map[string]any{"duplicate-ip-lan": "enforce"}
-	netmend["timeout"] = "10s"
-	add := call{plugin: "netmend", command: "ADD", pod: pod}
-	if o := n.must(n.run(add, netmend)); len(o.err) > 0 {
-		t.Errorf("nobody else is there, and yet: %s", o.err)
-	}
-	lab.Veth(n.NS, "vother", other, "eth0")
-	n.Sh("ip link set vother master cni0")
-	for _, a := range addresses(t, result) {
-		other.Sh("ip addr add " + a + " dev eth0" + map[bool]string{true: " nodad"}[strings.Contains(a, "::")])
-	}
-	o := n.run(add, netmend)
-	if o.fail == nil || o.fail.Code != 117 {
-		t.Fatalf("%s; want code 117", o.fail)
-	}
-	if cache := other.Sh("ip neigh") + n.Sh("ip neigh show dev cni0"); strings.Contains(cache, strings.TrimSpace(pod.Sh("cat /sys/class/net/eth0/address"))) {
-		t.Errorf("a cache has learned the pod's MAC: %s", cache)
-	}
-}
