@@ -17,7 +17,10 @@ import (
 	"github.com/netmend/netmend/pkg/status"
 )
 
-const journalDir = "var/lib/netmend" // below the root
+const (
+	journalDir = "var/lib/netmend" // below the root
+	lastWait   = time.Second       // for what is read beside the loop when it ends
+)
 
 // loop is the state of [Agent.Run]. It belongs to one goroutine, but for what says otherwise.
 type loop struct {
@@ -136,6 +139,12 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.stopping = true
 	l.publish(l.clock())
+	if l.job != nil { // it uses the node, which is closed next
+		select {
+		case <-l.jobs:
+		case <-time.After(lastWait):
+		}
+	}
 	return nil
 }
 
@@ -146,6 +155,7 @@ func (l *loop) begin(ctx context.Context) {
 	} else {
 		l.history()
 	}
+	l.tryKernel()
 	l.startChain(ctx)
 	l.awaitEvents(ctx)
 	for ctx.Err() == nil {

@@ -129,6 +129,9 @@ func (l *loop) open(ctx context.Context, now time.Time) {
 		l.todo.pods = true
 		l.todo.because(c.Cause)
 	}
+	if slices.Contains(c.Kinds, facts.KindCNIConfig) && !l.chain.state.Kept && l.ready {
+		l.startChain(ctx)
+	}
 }
 
 // beat shows that the loop turns, and looks at the clock.
@@ -193,6 +196,7 @@ func (l *loop) configure(ctx context.Context, c *config.Config) {
 	l.fullAt, l.windowAt = now.Add(jitter(c.FullAudit)), now.Add(c.CounterWindow)
 	if was.Mode != c.Mode {
 		l.log.Info("mode", "was", string(was.Mode), "is", string(c.Mode))
+		l.tryKernel()
 		if c.Mode == config.Fix {
 			l.session(ctx, 0, func(*repair.Mender) {})
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/netmend/netmend/pkg/collect"
+	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/status"
 )
@@ -142,13 +143,23 @@ func (l *loop) finish(ctx context.Context, j *job) {
 
 // fullLook does what goes with a look at everything.
 func (l *loop) fullLook(ctx context.Context) {
-	if err := l.node.Writable(); err != nil {
-		l.changed = l.conditions.set(l.clock(), status.KernelWritten, "what is found cannot be mended: "+err.Error()) || l.changed
+	l.tryKernel()
+	if l.conf.Mode != config.Fix {
+		l.history()
 	}
 	if !l.chain.state.Kept {
 		l.startChain(ctx)
 	}
 	freeMemory()
+}
+
+// tryKernel says beforehand where nothing could be mended.
+func (l *loop) tryKernel() {
+	message := ""
+	if err := l.node.Writable(); err != nil && l.conf.Mode == config.Fix {
+		message = "what is found cannot be mended: " + err.Error()
+	}
+	l.changed = l.conditions.set(l.clock(), status.KernelWritten, message) || l.changed
 }
 
 // window makes a reading of the counters the end of a window, and the beginning of the next.
@@ -164,6 +175,6 @@ func (l *loop) window(j *job) {
 		message = plural(back, "counter") + " went back in the last window: it was reset, or has wrapped, and is no evidence in it"
 	}
 	l.changed = l.conditions.set(l.clock(), status.CounterWindow, message) || l.changed
-	l.mind.take(l.mind.now, s, counted(j.without), j.reading, j.began)
+	l.mind.grew(s, counted(j.without), j.reading, j.began)
 	l.tally(j.began, "window", false)
 }
