@@ -215,6 +215,24 @@ func TestStatusWithoutDaemon(t *testing.T) {
 	}
 }
 
+// TestUndoBesideDaemon holds that a person hears that the daemon would make the fix again.
+func TestUndoBesideDaemon(t *testing.T) {
+	for mode, warns := range map[string]bool{"fix": true, "audit": false} {
+		root := shortRoot(t)
+		if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/proc/self", filepath.Join(root, "proc/self")); err != nil {
+			t.Fatal(err)
+		}
+		daemonRoot(t, root, &status.Document{Mode: mode})
+		out, _ := runChain(t, exitFine, "undo", "--all", "--root", root)
+		if strings.Contains(out, "netmendd runs here in mode fix") != warns || !strings.Contains(out, "Nothing was in force.") {
+			t.Errorf("mode %s: %s", mode, out)
+		}
+	}
+}
+
 // TestUninstallBesideDaemon holds that the plugin is not taken out where it would come back.
 func TestUninstallBesideDaemon(t *testing.T) {
 	for _, kept := range []bool{true, false} {
