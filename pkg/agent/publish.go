@@ -73,6 +73,9 @@ func (l *loop) state() status.State {
 			return status.Faulty
 		}
 	}
+	if c, told := l.conditions.all[status.NodeRead]; told && !c.OK {
+		return status.Unproven
+	}
 	return status.Proven
 }
 
