@@ -95,6 +95,6 @@ var bans = []ban{
 	{rooms: []string{"plugins/netmend"}, path: "net/http", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/repair", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/report", deep: true, why: whyStart},
-	{but: []string{"pkg/host"}, path: "unsafe", why: "only the door to the kernel hands it memory"},
+	{but: []string{"pkg/host", "test"}, path: "unsafe", why: "only the door to the kernel, and what tests it, hand it memory"},
 	{path: "github.com/stretchr/testify", why: "tests use the standard library and go-cmp"},
 }
