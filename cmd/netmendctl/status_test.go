@@ -73,7 +73,7 @@ func faulty(now time.Time) *status.Document {
 			{Check: "hairpin", Severity: check.Warning, Where: "veth1", Message: "no way back", FirstSeen: ago(72 * time.Hour), Ignored: true},
 		},
 		Resolved: []status.Finding{{Check: "tunnel-tx-checksum", Where: "flannel.1", FirstSeen: ago(190 * time.Second), Resolved: ago(3 * time.Minute), By: "fix 12"}},
-		Skipped:  []status.Skip{{Check: "udp-incsum-errors", Reason: "no window"}, {Check: "rp-filter-strict", Reason: "not applicable: nothing to filter"}},
+		Skipped:  []status.Skip{{Check: "udp-incsum-errors", Reason: "no window: it judges counters over time (--window 60s)"}, {Check: "rp-filter-strict", Reason: "not applicable: nothing to filter"}},
 		Fixes: []status.Fix{
 			{ID: 12, Check: "tunnel-tx-checksum", On: tunnel, Title: "switch the offload off", State: "verified", At: ago(3 * time.Minute)},
 			{Check: "ip-forward", Title: "forward", State: "refused", Reason: "no space left on device", At: ago(time.Second)},
@@ -112,7 +112,7 @@ Resolved lately
 Chain of /etc/cni/net.d/10-flannel.conflist (network cbr0): flannel, netmend
 
 Not judged, or not in whole
-  udp-incsum-errors: no window
+  udp-incsum-errors: no window: it judges counters over time
 
 The daemon goes on without
   http: listen tcp 127.0.0.1:9754: address already in use, 10 s ago
