@@ -95,8 +95,9 @@ func (l *loop) decide(v *life, choices []audit.Choice) (p fix.Proposal, why stri
 		return proposals[0], "nothing: the configuration forbids fixes of this check"
 	case len(proposals) == 1:
 		return proposals[0], ""
-	case len(others) == 1:
-		return others[0].Proposal, others[0].Why
+	case len(others) == 1: // which speaks of a flag of netmendctl; here it is a key
+		flag, key := "--check "+v.key.check, "checks."+v.key.check+".fix: on in the configuration"
+		return others[0].Proposal, strings.Replace(others[0].Why, flag, key, 1)
 	}
 	return p, "no fix is known"
 }
