@@ -27,6 +27,7 @@ func (l *loop) first(ctx context.Context) bool {
 	}
 	l.mind.take(nil, s, l.kinds(), reading, began)
 	l.mind.born = map[int]time.Time{}
+	l.earlyRead, l.readAt = collect.ReadingOf(s, began), began
 	l.tookStock(ctx, "start", began, true)
 	l.mendDue(ctx, l.clock())
 	if !l.todo.empty() {

@@ -48,6 +48,7 @@ type loop struct {
 	job       *job // nil: nothing is read beside the loop
 	jobs      chan *job
 	earlyRead *collect.Reading // the last reading of the counters
+	readAt    time.Time        // when that was
 	fullAt    time.Time
 	windowAt  time.Time
 	pollAt    time.Time
@@ -171,7 +172,7 @@ func (l *loop) begin(ctx context.Context) {
 	l.awaitChain(ctx)
 	l.ready = true
 	now := l.clock()
-	l.fullAt, l.windowAt = now.Add(jitter(l.conf.FullAudit)), now
+	l.fullAt, l.windowAt = now.Add(jitter(l.conf.FullAudit)), now.Add(l.conf.CounterWindow)
 	l.log.Info("ready", "mode", string(l.conf.Mode), "findings", len(l.lives.held), "state", string(l.state()))
 	l.publish(now)
 	freeMemory()

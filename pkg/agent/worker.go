@@ -129,6 +129,9 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		j.base = nil
 	}
 	l.mind.take(j.base, j.s, kinds, j.reading, j.began)
+	if j.full {
+		l.endWindow(j)
+	}
 	for _, k := range kinds {
 		if _, missing := l.mind.now.Missing[k]; missing {
 			l.meter.Unread(k)
@@ -139,6 +142,16 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		l.lookDue = true
 		l.fullLook(ctx)
 	}
+}
+
+// endWindow makes what was just collected the end of a window, which spares a reading of its own.
+func (l *loop) endWindow(j *job) {
+	if l.earlyRead != nil && j.began.Sub(l.readAt) < l.conf.CounterWindow/2 {
+		return // too short to judge by
+	}
+	j.count, j.without = collect.ReadingOf(j.s, j.began), nil
+	l.windowAt = j.began.Add(l.conf.CounterWindow)
+	l.window(j)
 }
 
 // fullLook does what goes with a look at everything.
@@ -165,7 +178,7 @@ func (l *loop) tryKernel() {
 // window makes a reading of the counters the end of a window, and the beginning of the next.
 func (l *loop) window(j *job) {
 	early := l.earlyRead
-	l.earlyRead = j.count
+	l.earlyRead, l.readAt = j.count, j.began
 	if early == nil {
 		return
 	}
