@@ -8,6 +8,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/status"
 	"github.com/netmend/netmend/pkg/verdict"
 )
 
@@ -15,13 +16,14 @@ import (
 const room = verdict.MaxAnswer - 64
 
 // answerOf encodes verdicts once, so that the plugin, which has 2 ms, waits for nothing but the sending. It is the answer without its head: see [answerAt].
-func answerOf(v Verdicts) []byte {
+func answerOf(v Verdicts, state status.State) []byte {
 	tail := func(judged []string, findings []check.Finding) []byte {
 		data, err := json.Marshal(struct {
 			Judged   []string              `json:"judged"`
 			Findings []check.Finding       `json:"findings"`
 			Services []facts.ServiceIntent `json:"services,omitempty"`
-		}{append([]string{}, judged...), append([]check.Finding{}, findings...), v.Services})
+			State    status.State          `json:"state,omitempty"`
+		}{append([]string{}, judged...), append([]check.Finding{}, findings...), v.Services, state})
 		if err != nil { // a value that JSON has no word for: nothing is said rather than half
 			return nil
 		}
@@ -46,7 +48,7 @@ func answerOf(v Verdicts) []byte {
 		return data
 	}
 	if v.Services != nil { // Services that the plugin would not believe, or too many of them: it finds out by itself
-		return answerOf(Verdicts{Judged: v.Judged, Findings: v.Findings})
+		return answerOf(Verdicts{Judged: v.Judged, Findings: v.Findings}, state)
 	}
 	return []byte(`"judged":[],"findings":[]}` + "\n")
 }
@@ -77,9 +79,17 @@ func (p *posted) answer(now time.Time) []byte {
 	tail := p.verdicts
 	age := now.Sub(p.asOf())
 	if age > verdict.MaxAge {
-		tail, age = answerOf(Verdicts{Services: p.Verdicts.Services}), 0
+		tail, age = answerOf(Verdicts{Services: p.Verdicts.Services}, p.state()), 0
 	}
 	return append(head(age), tail...)
+}
+
+// state is that of the node.
+func (p *posted) state() status.State {
+	if p.Status == nil {
+		return ""
+	}
+	return p.Status.State
 }
 
 func (p *posted) asOf() time.Time {

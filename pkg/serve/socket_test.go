@@ -54,7 +54,7 @@ func TestPlugin(t *testing.T) {
 	}
 	d.board.Publish(state(nil))
 	a := ask()
-	if len(a.Judged) != 1 || len(a.Findings) != 1 || a.Findings[0].Message != "spoils checksums" || a.Age > 20 {
+	if len(a.Judged) != 1 || len(a.Findings) != 1 || a.Findings[0].Message != "spoils checksums" || a.Age > 20 || a.State != "faulty" {
 		t.Errorf("the answer is %+v", a)
 	}
 	select {
@@ -92,7 +92,7 @@ func TestAge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v.AsOf = func() time.Time { return now.Add(-tt.age) }
-			a, err := verdict.Parse((&posted{State: State{Verdicts: v}, verdicts: answerOf(v)}).answer(now))
+			a, err := verdict.Parse((&posted{State: State{Verdicts: v}, verdicts: answerOf(v, "")}).answer(now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func TestAnswerFits(t *testing.T) {
 		{"a service that is none", Verdicts{Judged: []string{"a"}, Services: services[:1]}, []string{"a"}, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			line := (&posted{State: State{Verdicts: tt.v, Status: &status.Document{Audit: status.Audit{At: time.Now()}}}, verdicts: answerOf(tt.v)}).answer(time.Now())
+			line := (&posted{State: State{Verdicts: tt.v, Status: &status.Document{Audit: status.Audit{At: time.Now()}}}, verdicts: answerOf(tt.v, "")}).answer(time.Now())
 			a, err := verdict.Parse(line)
 			if err != nil {
 				t.Fatalf("%d bytes: %v", len(line), err)

@@ -57,6 +57,7 @@ type Answer struct {
 	Judged   []string              `json:"judged"` // names of checks
 	Findings []check.Finding       `json:"findings"`
 	Services []facts.ServiceIntent `json:"services,omitempty"` // the virtual IPs that pods need, as Kubernetes says
+	State    string                `json:"state,omitempty"`    // of the node as a whole: starting, proven, faulty or stopping, see package status
 }
 
 // ErrAnswer says that an answer is not to be believed.
