@@ -17,6 +17,8 @@ import (
 	"github.com/netmend/netmend/pkg/status"
 )
 
+const lookAfter = 200 * time.Millisecond
+
 // first reads everything, judges, mends, and looks whether that helped. It says whether the node could be read.
 func (l *loop) first(ctx context.Context) bool {
 	began, reading := l.clock(), l.mind.begin()
@@ -205,8 +207,9 @@ func (l *loop) glance(ctx context.Context, indexes []int) {
 		if known == nil || known.Tunnel != nil {
 			ask = append(ask, i)
 		}
-		l.todo.urgent = l.todo.urgent || known != nil && known.Tunnel != nil
-		l.lookDue = l.lookDue || l.mended(i)
+		if l.mended(i) {
+			l.lookSoon()
+		}
 	}
 	if len(ask) == 0 {
 		return
@@ -225,6 +228,13 @@ func (l *loop) glance(ctx context.Context, indexes []int) {
 		if p, ok := l.proofs.fits(&links[i], now); ok && l.conf.Mode == config.Fix && !now.Before(l.journalAgain) {
 			l.mendAnew(ctx, p)
 		}
+	}
+}
+
+// lookSoon has the fixes in force looked at in a moment: a device that has gone is often made anew at once, and is mended before.
+func (l *loop) lookSoon() {
+	if !l.lookDue {
+		l.lookDue, l.lookAt = true, l.clock().Add(lookAfter)
 	}
 }
 

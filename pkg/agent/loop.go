@@ -57,6 +57,7 @@ type loop struct {
 	earlier      *repair.Mender
 	entries      []repair.Entry
 	lookDue      bool // a fix in force may have ended
+	lookAt       time.Time
 	busy         time.Time
 	journalAgain time.Time
 	journalOpen  bool

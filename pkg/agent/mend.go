@@ -42,7 +42,8 @@ func (l *loop) mendDue(ctx context.Context, now time.Time) (made bool) {
 			due = append(due, v)
 		}
 	}
-	if len(due) == 0 && !l.lookDue {
+	look := l.lookDue && !now.Before(l.lookAt)
+	if len(due) == 0 && !look {
 		return false
 	}
 	byRank(due, l.conf)
@@ -64,7 +65,7 @@ func (l *loop) mendDue(ctx context.Context, now time.Time) (made bool) {
 			v.outcome, v.again = r.Why, now.Add(afterFailed)
 		}
 	}
-	if len(plan) == 0 && !l.lookDue {
+	if len(plan) == 0 && !look {
 		return false
 	}
 	l.session(ctx, 0, func(m *repair.Mender) {

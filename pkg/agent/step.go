@@ -20,6 +20,7 @@ const (
 	beatEvery  = serve.BeatInterval / 2
 	pollEvery  = 10 * time.Second // what the loop reads itself, where the kernel does not tell of changes
 	longestNap = time.Minute
+	gather     = 5 * time.Millisecond // that what is not urgent waits for what comes with it
 )
 
 // step does what is due and says when something may be due next.
@@ -76,7 +77,7 @@ func (l *loop) nap(now time.Time) time.Duration {
 		sooner(l.published.Add(publishLater))
 	}
 	if l.lookDue && l.conf.Mode == config.Fix {
-		sooner(l.journalAgain)
+		sooner(later(l.lookAt, l.journalAgain))
 	}
 	if !l.watching.Load() {
 		sooner(l.pollAt)
@@ -89,8 +90,11 @@ func (l *loop) nap(now time.Time) time.Duration {
 
 // quickAt is when the loop may look by itself. A tunnel that has changed is looked at sooner.
 func (l *loop) quickAt() time.Time {
-	at := l.quickPace.next()
-	if l.todo.urgent && !l.quickPace.end.IsZero() {
+	at := later(l.quickPace.next(), l.todo.since.Add(gather))
+	switch {
+	case l.todo.urgent && l.quickPace.end.IsZero():
+		at = time.Time{}
+	case l.todo.urgent:
 		at = l.quickPace.end.Add(l.quickPace.least)
 	}
 	return later(at, l.readAgain)
@@ -118,9 +122,12 @@ func (l *loop) open(ctx context.Context, now time.Time) {
 	c := in.change
 	if c.Lost {
 		l.log.Info("events were lost: what they tell of is read again", "cause", c.Cause)
-		l.lookDue = true
+		l.lookSoon()
 	}
 	l.glance(ctx, c.Links)
+	if l.todo.empty() {
+		l.todo.since = now
+	}
 	l.todo.add(c.Cause, also(c.Kinds)...)
 	if len(c.Links) > 0 {
 		l.todo.add(c.Cause, also([]facts.Kind{facts.KindLinks})...)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"slices"
+	"time"
 
 	"github.com/netmend/netmend/pkg/collect"
 	"github.com/netmend/netmend/pkg/facts"
@@ -15,6 +16,7 @@ type todo struct {
 	full   bool     // everything
 	urgent bool     // a tunnel has changed
 	cause  string
+	since  time.Time // when the first of it was told; zero: it was not told
 }
 
 func (t *todo) add(cause string, kinds ...facts.Kind) {
@@ -84,7 +86,7 @@ func (t *todo) split(mine func(facts.Kind) bool) (taken []facts.Kind, cause stri
 	cause = t.cause
 	t.kinds = left
 	if !t.hasQuick() && !t.hasSlow() {
-		t.cause = ""
+		t.cause, t.since = "", time.Time{}
 	}
 	return taken, cause
 }

@@ -139,7 +139,7 @@ func (l *loop) finish(ctx context.Context, j *job) {
 	}
 	l.tookStock(ctx, j.cause, j.began, j.full)
 	if j.full {
-		l.lookDue = true
+		l.lookSoon()
 		l.fullLook(ctx)
 	}
 }
