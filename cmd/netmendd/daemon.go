@@ -20,8 +20,12 @@ import (
 	"github.com/netmend/netmend/pkg/status"
 )
 
-// memoryGoal is where Go's collector begins to work harder, in bytes. It is no bound: what the node needs it gets.
-const memoryGoal = 32 << 20
+// How Go's collector weighs memory against time. What is kept of a node is a few megabytes that seldom change, and a look at it makes as much that is soon over:
+// the usual 100 percent would let that stay for minutes. The goal is where the collector begins to work harder, in bytes, and no bound: what the node needs it gets.
+const (
+	memoryGrowth = 50
+	memoryGoal   = 32 << 20
+)
 
 // daemon is the parts of a running netmendd.
 type daemon struct {
@@ -92,6 +96,7 @@ func (d *daemon) assemble(suite *audit.Suite, conf *config.Config) error {
 
 // run ends when the context does and everything has ended.
 func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
+	debug.SetGCPercent(memoryGrowth)
 	debug.SetMemoryLimit(memoryGoal)
 	ctx, cancel := context.WithCancelCause(ctx)
 	surfaces, stopSurfaces := context.WithCancel(context.WithoutCancel(ctx))
