@@ -79,7 +79,7 @@ func faulty(now time.Time) *status.Document {
 			{Check: "ip-forward", Title: "forward", State: "refused", Reason: "no space left on device", At: ago(time.Second)},
 		},
 		Chain:      status.Chain{Kept: true, File: "/etc/cni/net.d/10-flannel.conflist", Network: "cbr0", Plugins: []string{"flannel", "netmend"}, In: true},
-		Conditions: []status.Condition{{Name: status.HTTPServed, Message: "listen tcp 127.0.0.1:9754: address already in use", Since: ago(10 * time.Second)}, {Name: status.Journal, OK: true}},
+		Conditions: []status.Condition{{Name: status.HTTPServed, Message: "listen tcp 127.0.0.1:26363: address already in use", Since: ago(10 * time.Second)}, {Name: status.Journal, OK: true}},
 	}
 }
 
@@ -115,7 +115,7 @@ Not judged, or not in whole
   udp-incsum-errors: no window: it judges counters over time
 
 The daemon goes on without
-  http: listen tcp 127.0.0.1:9754: address already in use, 10 s ago
+  http: listen tcp 127.0.0.1:26363: address already in use, 10 s ago
 `
 
 func TestStatusText(t *testing.T) {

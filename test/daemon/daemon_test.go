@@ -25,7 +25,7 @@ import (
 const patience = time.Minute
 
 // listen is where a daemon serves HTTP, in its node's namespace.
-const listen = "127.0.0.1:9754"
+const listen = "127.0.0.1:26363"
 
 // daemon is netmendd on a node.
 type daemon struct {
