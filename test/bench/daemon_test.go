@@ -35,8 +35,9 @@ func BenchmarkDaemonIdle(b *testing.B) {
 	}
 	npd := lab.Cache(b, "npd")
 	c := lab.NewCluster(b)
-	c.Load(services, 1)
 	n := c.Join("idle")
+	c.Proxy(n, "iptables") // it is slow to write all at once
+	c.Load(services, 1)
 	n.Write("var/lib/kubelet/config.yaml", "clusterDNS: [%s]\n", lab.DNSAddress)
 	n.Write("etc/cni/net.d/10-bridge.conflist", `{"name":"pods","cniVersion":"1.0.0","plugins":[{"type":"bridge","bridge":"cni0","isGateway":true,"ipam":{"type":"host-local","subnet":"10.244.0.0/16"}}]}`)
 	for _, plugin := range []string{"bridge", "host-local"} {
@@ -49,7 +50,6 @@ func BenchmarkDaemonIdle(b *testing.B) {
 		n.BridgePod("cni0", fmt.Sprintf("veth%d", i), 1450, address+"/16", "10.244.0.1")
 		n.Write("var/lib/cni/networks/pods/"+address, "box%d\r\neth0", i)
 	}
-	c.Proxy(n, "iptables")
 	lab.WaitFor(b, 10*time.Minute, "kube-proxy to write all rules", func() (bool, string) {
 		time.Sleep(time.Second)
 		got, err := strconv.Atoi(strings.TrimSpace(n.Sh("iptables-nft-save -t nat | grep -c '^:KUBE-SVC-' || true")))
