@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/serve"
 	"github.com/netmend/netmend/pkg/status"
 	"github.com/netmend/netmend/pkg/verdict"
@@ -25,7 +26,7 @@ import (
 const patience = time.Minute
 
 // listen is where a daemon serves HTTP, in its node's namespace.
-const listen = "127.0.0.1:26363"
+const listen = config.DefaultListen
 
 // daemon is netmendd on a node.
 type daemon struct {
