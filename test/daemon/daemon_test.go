@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func newDaemon(t *testing.T, n *lab.Node, mode string, lines ...string) *daemon 
 	}
 	d.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial: func(network, addr string) (c net.Conn, err error) {
+		DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
 			err = n.Do(func() error {
 				c, err = net.DialTimeout(network, addr, 5*time.Second)
 				return err
