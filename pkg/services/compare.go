@@ -60,7 +60,7 @@ func Compare(w *Wanted, held *facts.ServiceRules) []Difference {
 			jEnd++
 		}
 		if slices.Contains(held.Families, first.Family) && !w.doubtful(i, iEnd) {
-			out = compareRun(out, want[i:iEnd], have[j:jEnd], held.Mode)
+			out = w.compareRun(out, want[i:iEnd], have[j:jEnd], held.Mode)
 		}
 		i, j = iEnd, jEnd
 	}
@@ -84,17 +84,17 @@ func address(p, q *facts.ServicePath) int {
 }
 
 // compareRun compares the paths of one address and port. One without scope stands for every scope of the other side.
-func compareRun(out []Difference, want, have []facts.ServicePath, mode string) []Difference {
+func (all *Wanted) compareRun(out []Difference, want, have []facts.ServicePath, mode string) []Difference {
 	used := make([]bool, len(have))
 	for i := range want {
 		w, found := &want[i], false
 		for j := range have {
 			h := &have[j]
-			if (w.Kind == facts.FrontHealth) != (h.Kind == facts.FrontHealth) || w.Scope != h.Scope && w.Scope != "" && h.Scope != "" {
+			if (w.Kind == facts.FrontHealth) != (h.Kind == facts.FrontHealth) || !meet(w.Scope, h.Scope) {
 				continue
 			}
 			found, used[j] = true, true
-			if d, same := comparePath(w, h, mode); !same {
+			if d, same := comparePath(w, h, mode, all.loose); !same {
 				out = append(out, d)
 			}
 		}
@@ -118,7 +118,10 @@ func compareRun(out []Difference, want, have []facts.ServicePath, mode string) [
 	return out
 }
 
-func comparePath(w, h *facts.ServicePath, mode string) (d Difference, same bool) {
+// meet says whether two scopes are of the same connections. Those of the node and of its pods are told apart by kube-proxy's configuration alone.
+func meet(a, b string) bool { return a == "" || b == "" || (a == facts.ScopeOutside) == (b == facts.ScopeOutside) }
+
+func comparePath(w, h *facts.ServicePath, mode string, loose bool) (d Difference, same bool) {
 	d = Difference{Want: w, Held: h}
 	if !slices.Equal(w.Backends, h.Backends) {
 		d.backends()
@@ -126,8 +129,9 @@ func comparePath(w, h *facts.ServicePath, mode string) (d Difference, same bool)
 	d.field(w.Verdict != h.Verdict && (mode != facts.ModeIPVS), "connections", verdict(w), verdict(h))
 	if len(w.Backends) > 0 && len(h.Backends) > 0 { // where there is none, nothing is masqueraded or remembered
 		d.field(w.Affinity != h.Affinity, "session affinity", seconds(w.Affinity), seconds(h.Affinity))
-		d.field(w.Masquerade != h.Masquerade, "masquerades", masquerade(w), masquerade(h))
+		d.field(!loose && w.Masquerade != h.Masquerade, "masquerades", masquerade(w), masquerade(h))
 	}
+	d.field(!loose && w.Scope != h.Scope && w.Scope != "" && h.Scope != "", "from this node", w.Scope, h.Scope)
 	d.field(!slices.Equal(w.Sources, h.Sources) && !slices.Equal(sorted(slices.Clone(w.Sources)), sorted(slices.Clone(h.Sources))), "source ranges", ranges(w), ranges(h))
 	if len(d.Missing) == 0 {
 		d.field(len(h.Broken) > 0, "broken links", "none", strings.Join(h.Broken, ", "))

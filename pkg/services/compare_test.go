@@ -76,7 +76,10 @@ func TestCompare(t *testing.T) {
 		{"nothing held", facts.ModeIPTables, func(r *facts.ServiceRules) { r.Paths = nil },
 			"node-port 30080 not held inside missing [10.244.1.2:8080 10.244.2.2:8080]\nnode-port 30080 not held outside missing [10.244.1.2:8080]\n" +
 				"cluster 80 not held missing [10.244.1.2:8080 10.244.2.2:8080]\ncluster 80 not held\n"},
-		{"a backend gone", facts.ModeIPTables, func(r *facts.ServiceRules) { p := cluster(r.Paths); p.Backends, p.Broken = p.Backends[1:], []string{"KUBE-SEP-X"} },
+		{"a backend gone", facts.ModeIPTables, func(r *facts.ServiceRules) {
+			p := cluster(r.Paths)
+			p.Backends, p.Broken = p.Backends[1:], []string{"KUBE-SEP-X"}
+		},
 			"cluster 80 missing [10.244.1.2:8080]\n"},
 		{"a wrong backend", facts.ModeIPTables, func(r *facts.ServiceRules) {
 			p := cluster(r.Paths)

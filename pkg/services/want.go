@@ -12,6 +12,7 @@ import (
 type Wanted struct {
 	Rules  facts.ServiceRules
 	doubts map[int]string // by the index of the path
+	loose  bool           // whom kube-proxy masquerades, and whether it knows pods, is not known
 }
 
 // Doubt says why nothing certain can be said of a path, by its index in Rules; empty where it must be as it is there.
@@ -41,7 +42,7 @@ func Want(c *facts.Cluster, o Options) *Wanted {
 			b.service(s, slicesOf[s.Name])
 		}
 	}
-	w := &Wanted{Rules: facts.ServiceRules{Mode: o.Mode, Families: []int{4, 6}, NodePorts: b.nodePorts()}, doubts: map[int]string{}}
+	w := &Wanted{Rules: facts.ServiceRules{Mode: o.Mode, Families: []int{4, 6}, NodePorts: b.nodePorts()}, doubts: map[int]string{}, loose: o.Doubts.Masquerade}
 	b.sort(w)
 	return w
 }
@@ -176,6 +177,8 @@ func sourceRanges(list []netip.Prefix, family int) (out []netip.Prefix) {
 }
 
 func sorted(list []netip.Prefix) []netip.Prefix {
-	slices.SortFunc(list, func(p, q netip.Prefix) int { return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits())) })
+	slices.SortFunc(list, func(p, q netip.Prefix) int {
+		return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
+	})
 	return slices.Compact(list)
 }

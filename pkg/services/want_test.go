@@ -157,7 +157,9 @@ func TestWant(t *testing.T) {
 			"cluster ns/svc:p80 10.96.0.5 80/tcp off-cluster+hairpin -> 10.244.2.2:8080\n"},
 		{"external IP with policy Local", facts.ModeIPTables, plain(externalLocal, func(s *facts.Service) { s.ExternalIPs = addrs("198.51.100.9", "2001:db8::9") }), []facts.EndpointSlice{slice("10.244.2.2 ready")},
 			"cluster ns/svc:p80 10.96.0.5 80/tcp off-cluster+hairpin -> 10.244.2.2:8080\nexternal ns/svc:p80 198.51.100.9 80/tcp inside node+hairpin -> 10.244.2.2:8080\nexternal ns/svc:p80 198.51.100.9 80/tcp outside drop\n"},
-		{"source ranges", facts.ModeIPTables, plain(balancer, func(s *facts.Service) { s.SourceRanges = prefixes("198.51.100.0/24", "192.0.2.128/25", "2001:db8::/32") }), []facts.EndpointSlice{slice("10.244.2.2 ready")},
+		{"source ranges", facts.ModeIPTables, plain(balancer, func(s *facts.Service) {
+			s.SourceRanges = prefixes("198.51.100.0/24", "192.0.2.128/25", "2001:db8::/32")
+		}), []facts.EndpointSlice{slice("10.244.2.2 ready")},
 			"cluster ns/svc:p80 10.96.0.5 80/tcp off-cluster+hairpin -> 10.244.2.2:8080\nload-balancer ns/svc:p80 203.0.113.7 80/tcp all+hairpin from [192.0.2.128/25 198.51.100.0/24] -> 10.244.2.2:8080\n"},
 		{"source ranges that include the node", facts.ModeIPVS, plain(balancer, func(s *facts.Service) { s.SourceRanges = prefixes("192.0.2.0/24") }), []facts.EndpointSlice{slice("10.244.2.2 ready")},
 			"cluster ns/svc:p80 10.96.0.5 80/tcp off-cluster -> 10.244.2.2:8080\nload-balancer ns/svc:p80 203.0.113.7 80/tcp all from [192.0.2.0/24 203.0.113.7/32] -> 10.244.2.2:8080\n"},
