@@ -62,10 +62,12 @@ type ServicePath struct {
 	Sources    []netip.Prefix   `json:"sources,omitempty"`   // only connections from these are let through, in their order; nil: all
 	Backends   []ServiceBackend `json:"backends,omitempty"`  // in the order of their addresses
 	Broken     []string         `json:"broken,omitempty"`    // links of the way that lead nowhere, such as the names of empty chains
+	Unknown    string           `json:"unknown,omitempty"`   // what of the way is not understood: then the other fields are not all there is, and prove nothing
 	Trace      []string         `json:"trace,omitempty"`     // what carries it, link by link; only where it was asked for
 }
 
-// ServiceBackend is one backend. Where the mode gives each the same share, as iptables and nftables do, Weight is 1; with 0 it gets no new connections.
+// ServiceBackend is one backend. Where the mode gives each the same share, as iptables and nftables do, Weight is 1; with 0 it gets no new connections. Where
+// their rules give different shares, it is thousandths of all connections.
 type ServiceBackend struct {
 	Addr   netip.AddrPort `json:"addr"`
 	Weight uint32         `json:"weight"`

@@ -94,6 +94,9 @@ func (all *Wanted) compareRun(out []Difference, want, have []facts.ServicePath, 
 				continue
 			}
 			found, used[j] = true, true
+			if h.Unknown != "" {
+				continue
+			}
 			if d, same := comparePath(w, h, mode, all.loose); !same {
 				out = append(out, d)
 			}
@@ -107,7 +110,7 @@ func (all *Wanted) compareRun(out []Difference, want, have []facts.ServicePath, 
 		}
 	}
 	for j := range have {
-		if !used[j] {
+		if !used[j] && have[j].Unknown == "" {
 			d := Difference{Held: &have[j]}
 			for _, b := range have[j].Backends {
 				d.Extra = append(d.Extra, b.Addr)

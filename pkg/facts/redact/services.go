@@ -134,6 +134,7 @@ func (r *redactor) serviceTexts(s *facts.Snapshot) {
 		for j := range p.Broken {
 			r.text(&p.Broken[j])
 		}
+		r.text(&p.Unknown)
 		for j := range p.Trace {
 			r.text(&p.Trace[j])
 		}
