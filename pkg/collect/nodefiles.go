@@ -28,9 +28,12 @@ func readAgents(_ context.Context, h *host.Host, s *facts.Snapshot) (err error) 
 	return err
 }
 
+// readProxy also asks the kube-proxy that runs for its configuration and state.
 func readProxy(ctx context.Context, h *host.Host, s *facts.Snapshot) (err error) {
-	s.Proxy, err = proxyOf(ctx, h, s)
-	return err
+	if s.Proxy, err = proxyOf(ctx, h, s); err != nil || s.Proxy.Replaced != "" {
+		return err
+	}
+	return h.AskProxy(ctx, s.Proxy, s.Taken)
 }
 
 // proxyOf lists the agents where no other kind has.
