@@ -48,8 +48,8 @@ func (x *svcChains) external(chain string) (o svcOuter, err error) {
 	pods, node := "", ""
 	err = x.src.rules(x.table, chain, func(r *svcRule) error {
 		bare := r.bare()
-		onlyNode := r.srcLocal && !r.src.set() && !r.dst.set() && r.proto == 0 && !r.link && !r.dstLocal && r.set == nil && !r.tracked && !r.marked && !r.random
-		onlyPods := (r.src.set() && !r.src.negated || r.link && !r.linkNot) && !r.dst.set() && r.proto == 0 && !r.srcLocal && !r.dstLocal && r.set == nil && !r.tracked && !r.marked && !r.random
+		onlyNode := r.has == matchSrcLocal && !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort
+		onlyPods := (r.src.set() && !r.src.negated && r.has == 0 || r.has == matchLink && !r.linkNot && !r.src.set()) && !r.dst.set() && r.proto == 0 && !r.hasPort
 		target := string(r.target)
 		switch {
 		case r.verdict == svcNone || o.rest != "":

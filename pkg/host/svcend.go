@@ -129,7 +129,7 @@ func (x *svcChains) end(chain string) (svcEnd, error) {
 	var own netip.Addr
 	err := x.src.rules(x.table, chain, func(r *svcRule) error {
 		self := x.remembers(string(r.recentName), chain)
-		plain := !r.dst.set() && !r.hasPort && !r.srcLocal && !r.dstLocal && !r.link && !r.tracked && !r.marked && !r.random && r.recent&recentCheck == 0 && r.set == nil
+		plain := !r.dst.set() && !r.hasPort && r.only(0)
 		host, one := r.src.host()
 		switch {
 		case e.addr.IsValid():

@@ -38,7 +38,7 @@ func (x *svcIPTables) filter() error {
 			front, ok := r.front()
 			if chain == services.ChainExternalServices {
 				kind = facts.FrontExternal
-				if port, is := r.nodePort(); is && r.dstLocal {
+				if port, is := r.nodePort(); is && r.has == matchDstLocal {
 					front, ok, kind = port, true, facts.FrontNodePort
 				}
 			}

@@ -63,7 +63,7 @@ func (x *svcIPTables) services() (entries []svcEntry, ports bool, err error) {
 			unknown = services.ChainServices + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
 		case r.jumps() && string(r.target) == services.ChainMarkMasq:
 			last = svcEntry{front: svcFront{r.dst.prefix.Addr(), r.port, r.proto}, before: facts.MasqAll}
-			if r.src.set() || r.link {
+			if r.src.set() || r.has&matchLink != 0 {
 				last.before = facts.MasqOffCluster
 			}
 		case r.jumps():
@@ -91,9 +91,9 @@ func (x *svcIPTables) scopeRule(r *svcRule) bool {
 	switch {
 	case r.unknown != "" || r.src.set() || r.proto != 0:
 		return false
-	case r.dstLocal && (!r.dst.set() || r.dst.negated && r.dst.prefix.Addr().IsLoopback()):
+	case r.has == matchDstLocal && (!r.dst.set() || r.dst.negated && r.dst.prefix.Addr().IsLoopback()):
 		x.scope.All, x.scope.Loopback = true, x.family == 4 && !r.dst.set()
-	case one && !r.conditional():
+	case one && r.only(0):
 		x.scope.Addresses = append(x.scope.Addresses, host)
 	default:
 		return false
@@ -182,7 +182,7 @@ func (x *svcIPTables) firewall(chain string) (o svcOuter, err error) {
 	err = x.src.rules("nat", chain, func(r *svcRule) error {
 		switch {
 		case r.verdict == svcNone || all:
-		case r.unknown != "" || !r.jumps() || r.src.negated || r.dst.set() || r.proto != 0 || r.conditional() || next != "" && next != string(r.target):
+		case r.unknown != "" || !r.jumps() || r.src.negated || r.dst.set() || r.proto != 0 || !r.only(0) || next != "" && next != string(r.target):
 			unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
 		default:
 			next, all = string(r.target), !r.src.set()

@@ -86,7 +86,8 @@ func (t *legacyTable) serviceHead(r *svcRule, e []byte) svcVerdict {
 	r.legacyAddress(&r.src, e[:size], e[2*size:3*size], inverted&legacyInvSrc != 0)
 	r.legacyAddress(&r.dst, e[size:2*size], e[3*size:4*size], inverted&legacyInvDst != 0)
 	if e[links+32] != 0 { // the mask of the incoming link's name
-		r.link, r.linkNot = true, inverted&legacyInvIn != 0
+		r.has |= matchLink
+		r.linkNot = inverted&legacyInvIn != 0
 	}
 	if e[links+48] != 0 {
 		r.doubt("a match of the outgoing link")

@@ -116,7 +116,7 @@ func (d *svcDecoder) expression(name []byte, a *nftAttrs) {
 		d.dynset(a)
 	case "ct":
 		d.load(a[unix.NFTA_CT_DREG], 1, svcRegister{key: keyCTState})
-		r.tracked = true
+		r.has |= matchState
 	case "reject":
 		r.act(svcReject, nil)
 	case "masq":
@@ -229,16 +229,20 @@ func (d *svcDecoder) compare(a *nftAttrs) {
 		p := binary.BigEndian.Uint16(want)
 		r.dport(p, p, negated)
 	case keyInName:
-		r.link, r.linkNot = true, negated
+		r.has, r.linkNot = r.has|matchLink, negated
 	case keyMark:
-		r.marked = true
+		r.has |= matchMark
 	case keyCTState:
 	case keySrcType, keyDstType:
 		if negated || len(want) < 4 || binary.NativeEndian.Uint32(want) != unix.RTN_LOCAL {
 			r.doubt("a match of the kind of an address")
 			return
 		}
-		r.srcLocal, r.dstLocal = r.srcLocal || reg.key == keySrcType, r.dstLocal || reg.key == keyDstType
+		if reg.key == keySrcType {
+			r.has |= matchSrcLocal
+		} else {
+			r.has |= matchDstLocal
+		}
 	default:
 		r.doubt("a comparison of something else")
 	}

@@ -71,6 +71,7 @@ func (d *svcDecoder) lookup(a *nftAttrs) {
 		r.doubt("two look-ups")
 		return
 	}
+	r.has |= matchSet
 	r.set = trimNul(a[unix.NFTA_LOOKUP_SET])
 	r.setNegated = attrBE32(a[unix.NFTA_LOOKUP_FLAGS])&1 != 0 // NFT_LOOKUP_F_INV
 	r.setKey = d.lookedUp(svcSlot(a[unix.NFTA_LOOKUP_SREG]))

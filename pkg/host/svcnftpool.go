@@ -45,7 +45,7 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 
 // pick takes one rule of the chain; the last one names the map in which a random number is looked up.
 func (x *svcNFTables) pick(p *svcPool, chain string, r *svcRule) (random string, modulus uint32) {
-	plain := !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort && !r.srcLocal && !r.dstLocal && !r.link && !r.tracked && !r.marked && r.recent == 0
+	plain := !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort && r.only(matchSet) && r.recent == 0
 	switch {
 	case r.unknown != "":
 		p.unknown = chain + ": " + r.unknown
@@ -146,9 +146,9 @@ func (x *svcNFTables) ranges(chain string) (o svcOuter, err error) {
 	err = x.src.rules(x.table, chain, func(r *svcRule) error {
 		switch {
 		case r.verdict == svcNone:
-		case r.unknown == "" && set == "" && r.verdict == svcDrop && r.setKey == svcKeySource && r.setNegated && !r.dst.set() && r.proto == 0 && !r.src.set():
+		case r.unknown == "" && set == "" && r.verdict == svcDrop && r.setKey == svcKeySource && r.setNegated && !r.dst.set() && r.proto == 0 && !r.src.set() && r.only(matchSet):
 			set = string(r.set)
-		case r.unknown == "" && set == "" && o.sources == nil && r.verdict == svcDrop && r.src.set() && r.src.negated && !r.dst.set() && r.proto == 0 && !r.conditional():
+		case r.unknown == "" && set == "" && o.sources == nil && r.verdict == svcDrop && r.src.set() && r.src.negated && !r.dst.set() && r.proto == 0 && r.only(0):
 			o.sources = []netip.Prefix{r.src.prefix} // nft writes a set of one address without a set
 		default:
 			o.unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")

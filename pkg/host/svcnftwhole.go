@@ -31,14 +31,14 @@ func (x *svcNFTables) services() (addresses, ports string, err error) {
 	odd := ""
 	addressed, ported := false, false
 	err = x.src.rules(x.table, nftServicesChain, func(r *svcRule) error {
-		plain := r.unknown == "" && !r.src.set() && r.proto == 0 && !r.hasPort && !r.srcLocal && !r.link && !r.tracked && !r.marked
+		plain := r.unknown == "" && !r.src.set() && r.proto == 0 && !r.hasPort && r.only(matchSet|matchDstLocal)
 		switch {
-		case plain && r.setVerdict && r.setKey == svcKeyFront && string(r.set) == services.MapServiceIPs && !r.dst.set() && !r.dstLocal:
+		case plain && r.setVerdict && r.setKey == svcKeyFront && string(r.set) == services.MapServiceIPs && !r.dst.set() && r.has == matchSet:
 			addressed, addresses = true, odd
-		case plain && r.setVerdict && r.setKey == svcKeyNodePort && string(r.set) == services.MapServiceNodePorts && r.dstLocal:
+		case plain && r.setVerdict && r.setKey == svcKeyNodePort && string(r.set) == services.MapServiceNodePorts && r.has&matchDstLocal != 0:
 			ported, ports = true, odd
 			x.scope.All, x.scope.Loopback = true, !r.dst.set()
-		case plain && r.setKey == svcKeyDest && string(r.set) == services.SetNodePortIPs && !r.setNegated && string(r.ports) == services.MapServiceNodePorts && !r.dst.set():
+		case plain && r.setKey == svcKeyDest && string(r.set) == services.SetNodePortIPs && !r.setNegated && string(r.ports) == services.MapServiceNodePorts && !r.dst.set() && r.has == matchSet:
 			ported, ports = true, odd
 		case r.verdict != svcNone || r.unknown != "":
 			odd = nftServicesChain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")

@@ -60,7 +60,7 @@ func (x *svcChains) choose(chain []byte, p svcPick) {
 // pick takes one rule of the chain, and says what part of all connections it leaves to the next.
 func (x *svcIPTables) pick(p *svcPool, chain string, r *svcRule, left float64) float64 {
 	target := string(r.target)
-	plain := !r.src.set() && !r.dst.set() && r.proto == 0 && !r.srcLocal && !r.dstLocal && !r.link && !r.tracked && !r.marked && r.set == nil
+	plain := !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort && r.only(matchRandom|matchClient)
 	switch {
 	case r.unknown != "" || !r.jumps():
 		p.unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
@@ -69,18 +69,18 @@ func (x *svcIPTables) pick(p *svcPool, chain string, r *svcRule, left float64) f
 	case !plain || r.recent&recentSet != 0:
 		p.unknown = chain + ": a rule that is not kube-proxy's"
 	case r.recent&recentCheck != 0:
-		if r.random || string(r.recentName) != target {
+		if r.has&matchRandom != 0 || string(r.recentName) != target {
 			p.unknown = chain + ": a rule that is not kube-proxy's"
 			return left
 		}
 		x.choose(r.target, svcPick{sticky: true, seconds: r.seconds})
 	default:
 		share := left
-		if r.random {
+		if r.has&matchRandom != 0 {
 			share *= math.Min(1, float64(r.probability)/probabilityOne)
 		}
 		x.choose(r.target, svcPick{share: share})
-		if !r.random {
+		if r.has&matchRandom == 0 {
 			return 0
 		}
 		return left - share
@@ -91,13 +91,14 @@ func (x *svcIPTables) pick(p *svcPool, chain string, r *svcRule, left float64) f
 // poolMasq takes a rule that masquerades: the connections to the cluster IP that do not come from pods, or all of them.
 func (x *svcChains) poolMasq(p *svcPool, chain string, r *svcRule) {
 	dst, host := r.dst.host()
-	odd := r.srcLocal || r.dstLocal || r.tracked || r.marked || r.random || r.recent != 0 || r.set != nil || r.link && !r.linkNot || r.src.set() && !r.src.negated
+	linked := r.has&matchLink != 0
+	odd := !r.only(matchLink) || r.recent != 0 || linked && !r.linkNot || r.src.set() && !r.src.negated || linked && r.src.set()
 	if odd || r.dst.set() && !host || p.masq != 0 {
 		p.unknown = chain + ": a rule that is not kube-proxy's"
 		return
 	}
 	p.masq = facts.MasqAll
-	if r.src.set() || r.link {
+	if r.src.set() || linked {
 		p.masq = facts.MasqOffCluster
 	}
 	if host {

@@ -62,14 +62,9 @@ type svcRule struct {
 	proto       uint8
 	port        uint16 // destination port
 	hasPort     bool
-	srcLocal    bool // the source is an address of the node
-	dstLocal    bool // the destination is one
-	link        bool // the incoming link decides whether the packet is a local pod's
-	linkNot     bool // ... and the rule matches where it is not
-	tracked     bool // the connection's state is matched
-	marked      bool // the mark is matched
-	random      bool
-	probability uint32 // of 1<<31, where random is set
+	has         svcMatch // what else is matched
+	linkNot     bool     // matchLink: the rule is for packets that do not come from a pod's link
+	probability uint32   // of 1<<31, of matchRandom
 	recent      svcRecent
 	recentName  []byte         // the list of clients; in nftables mode the set
 	seconds     uint32         // of recent
@@ -79,6 +74,8 @@ type svcRule struct {
 	setNegated  bool
 	setVerdict  bool   // it is a map to verdicts
 	modulus     uint32 // of the random number that is looked up
+	member      uint16 // the ipset of matchMember
+	memberDirs  uint8  // which of its parts are the source: the second bit is for the first part
 	ports       []byte // a map of node ports that is looked up behind a set
 }
 
@@ -138,27 +135,39 @@ func (r *svcRule) act(v svcVerdict, target []byte) {
 // jumps says whether the rule leads to another chain.
 func (r *svcRule) jumps() bool { return r.verdict == svcJump || r.verdict == svcGoto }
 
+// only says whether, beside addresses, protocol and port, nothing but these is matched.
+func (r *svcRule) only(these svcMatch) bool { return r.has&^these == 0 }
+
 // bare says whether the rule matches every packet.
 func (r *svcRule) bare() bool {
-	return r.unknown == "" && !r.src.set() && !r.dst.set() && r.proto == 0 && !r.conditional()
-}
-
-// conditional says whether something else than addresses, protocol and port is matched.
-func (r *svcRule) conditional() bool {
-	return r.srcLocal || r.dstLocal || r.link || r.tracked || r.marked || r.random || r.recent&recentCheck != 0 || r.set != nil
+	return r.unknown == "" && !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort && r.only(0)
 }
 
 // front gives the frontend that the rule is about: a destination address, a protocol and a port, and nothing else.
 func (r *svcRule) front() (svcFront, bool) {
 	dst, ok := r.dst.host()
-	return svcFront{dst, r.port, r.proto}, ok && r.proto != 0 && r.hasPort && !r.src.set() && !r.conditional()
+	return svcFront{dst, r.port, r.proto}, ok && r.proto != 0 && r.hasPort && !r.src.set() && r.only(0)
 }
 
 // nodePort gives the port that the rule is about, whatever the destination.
 func (r *svcRule) nodePort() (svcFront, bool) {
-	return svcFront{port: r.port, proto: r.proto}, !r.dst.set() && r.proto != 0 && r.hasPort && !r.src.set() && !r.srcLocal && !r.link && !r.tracked && !r.marked &&
-		!r.random && r.recent&recentCheck == 0 && r.set == nil
+	return svcFront{port: r.port, proto: r.proto}, !r.dst.set() && r.proto != 0 && r.hasPort && !r.src.set() && r.only(matchDstLocal)
 }
+
+// svcMatch is a set of matches.
+type svcMatch uint16
+
+const (
+	matchSrcLocal svcMatch = 1 << iota // the source is an address of the node
+	matchDstLocal                      // the destination is one
+	matchLink                          // the incoming link decides whether the packet is a local pod's
+	matchState                         // the connection's state
+	matchMark
+	matchRandom // one of 1<<31
+	matchClient // the client is in a list of those that were here before
+	matchSet    // a set of nftables
+	matchMember // an ipset
+)
 
 // svcFront is a frontend; the address is the zero Addr for a port of the node.
 type svcFront struct {

@@ -50,11 +50,19 @@ func (r *svcRule) match(name []byte, revision uint32, info []byte) {
 		r.xtStatistic(info)
 	case "recent":
 		r.xtRecent(revision, info)
+	case "set":
+		// xt_set_info leads every revision from 1 on: the set's index, the number of its parts, then a flag to invert and one for each part that is the source's.
+		if len(info) < 4 || revision == 0 || info[3]&1 != 0 || r.has&matchMember != 0 {
+			r.doubt("match set")
+			return
+		}
+		r.has |= matchMember
+		r.member, r.memberDirs = binary.NativeEndian.Uint16(info), info[3]
 	case "nfacct": // counts, and matches unless it has a quota, which kube-proxy never gives
 	case "mark":
-		r.marked = true
+		r.has |= matchMark
 	case "conntrack", "state":
-		r.tracked = true
+		r.has |= matchState
 	default:
 		r.doubt("match ", string(name))
 	}
@@ -78,16 +86,21 @@ func (r *svcRule) xtAddrType(revision uint32, info []byte) {
 	if src&^rtnLocal != 0 || dst&^rtnLocal != 0 {
 		r.doubt("match addrtype")
 	}
-	r.srcLocal, r.dstLocal = r.srcLocal || src != 0, r.dstLocal || dst != 0
+	if src != 0 {
+		r.has |= matchSrcLocal
+	}
+	if dst != 0 {
+		r.has |= matchDstLocal
+	}
 }
 
 // xtStatistic knows the random mode: mode, flags and the probability of 1<<31.
 func (r *svcRule) xtStatistic(info []byte) {
-	if len(info) < 8 || binary.NativeEndian.Uint16(info) != 0 || binary.NativeEndian.Uint16(info[2:]) != 0 || r.random {
+	if len(info) < 8 || binary.NativeEndian.Uint16(info) != 0 || binary.NativeEndian.Uint16(info[2:]) != 0 || r.has&matchRandom != 0 {
 		r.doubt("match statistic")
 		return
 	}
-	r.random, r.probability = true, xtWord(info, 4)
+	r.has, r.probability = r.has|matchRandom, xtWord(info, 4)
 }
 
 func (r *svcRule) xtRecent(revision uint32, info []byte) {
@@ -103,6 +116,7 @@ func (r *svcRule) xtRecent(revision uint32, info []byte) {
 		r.recent = recentSet
 	case xtRecentCheck, xtRecentCheck | xtRecentReap:
 		r.recent, r.seconds = recentCheck, xtWord(info, 0)
+		r.has |= matchClient
 	default:
 		r.doubt("match recent")
 	}
