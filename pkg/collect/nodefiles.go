@@ -17,6 +17,7 @@ func nodeFileCollectors() []nodeCollector {
 		{facts.KindProxy, readProxy},
 		{facts.KindServiceVIPs, readServiceVIPs},
 		{facts.KindServices, readServices},
+		{facts.KindServiceRules, readServiceRules},
 		{facts.KindCNIConfig, readCNIConfig},
 		{facts.KindIPAM, readIPAM},
 		{facts.KindSysctlFiles, readSysctlFiles},
