@@ -39,11 +39,13 @@ func (r *svcRule) match(name []byte, revision uint32, info []byte) {
 		r.xtPorts(info[4:])
 	case "sctp":
 		// xt_sctp_info: destination ports, source ports, chunks, then flags and inverted flags; the second flag is the destination port's.
-		if len(info) < 68 || revision != 0 || xtWord(info, 60) != 2 || xtWord(info, 64) != 0 {
+		if len(info) < 292 || revision != 0 || xtWord(info, 284)&^2 != 0 || xtWord(info, 288) != 0 {
 			r.doubt("a match of sctp")
 			return
 		}
-		r.xtPorts(info)
+		if xtWord(info, 284) != 0 {
+			r.xtPorts(info)
+		}
 	case "addrtype":
 		r.xtAddrType(revision, info)
 	case "statistic":
