@@ -5,7 +5,7 @@ import "net/netip"
 // Cluster is what the Kubernetes API wants of this node's Services, by the API server or by a file that kubectl wrote. It holds only what decides about
 // rules. The lists are in the order of their names.
 type Cluster struct {
-	Source string          `json:"source"`        // who told it: "API server", or the file's name
+	Source string          `json:"source"`        // who told it: [SourceAPI], or the name of a file
 	Age    int64           `json:"age,omitempty"` // seconds between the telling and [Snapshot.Taken]
 	Node   *ClusterNode    `json:"node,omitempty"`
 	Proxy  *ProxyPod       `json:"proxy,omitempty"` // nil where nothing was told of kube-proxy's pods
