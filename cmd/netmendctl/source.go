@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,8 @@ type sourceFlags struct {
 	from, root, netns string
 	window            time.Duration
 	vips, cidrs       []string
+	services          string
+	allRules          bool // Services' rules are read also where nothing is known to compare them with
 }
 
 func (f *sourceFlags) add(flags *pflag.FlagSet) {
@@ -29,6 +32,7 @@ func (f *sourceFlags) add(flags *pflag.FlagSet) {
 	flags.StringVar(&f.netns, "netns", "", "`PATH` of the network namespace in which the node lives (default: this one)")
 	flags.DurationVar(&f.window, "window", 0, "take two samples this `TIME` apart, so that counters become evidence (10s)")
 	flags.StringSliceVar(&f.vips, "service-vip", nil, "a virtual IP that must work, `NAME=IP:PORT/PROTO`, such as default/kubernetes:https=10.96.0.1:443/tcp; repeatable")
+	flags.StringVar(&f.services, "services", "", "what kubectl get services,endpointslices,nodes -A -o yaml wrote, a `FILE` or -: every Service's rules are compared with it")
 	flags.StringSliceVar(&f.cidrs, "pod-cidr", nil, "a `CIDR` of the cluster's pods; repeatable")
 }
 
@@ -82,14 +86,25 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	if err != nil {
 		return nil, err
 	}
+	wanted, err := readServices(e, f.services)
+	if err != nil {
+		return nil, err
+	}
 	if f.from != "" {
+		if f.from == "-" && f.services == "-" {
+			return nil, errors.New("--from and --services: standard input is one document only")
+		}
 		if f.root != "" || f.netns != "" || f.window != 0 || len(f.vips)+len(f.cidrs) > 0 {
 			return nil, errors.New("--from reads a document: it does not go with --root, --netns, --window, --service-vip or --pod-cidr, which read a node")
 		}
-		return decodeFile(ctx, e, f.from)
+		got, err := decodeFile(ctx, e, f.from)
+		if err == nil && wanted != nil {
+			wanted.give(got)
+		}
+		return got, err
 	}
 	p := newProgress(e)
-	s.Kinds, s.Now, s.Progress = kinds, e.now, p.window
+	s.Kinds, s.Now, s.Progress = f.kinds(kinds), e.now, p.window
 	stop := p.start()
 	defer stop()
 	got, err := e.collect(ctx, s)
@@ -99,7 +114,17 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	case f.root != "" && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: --root needs the node's proc, sys, etc and var below it", err)
 	}
+	if err == nil && wanted != nil {
+		wanted.give(got)
+	}
 	return got, err
+}
+
+// kinds leaves out what nothing is known to compare with.
+func (f *sourceFlags) kinds(kinds []facts.Kind) []facts.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool {
+		return k == facts.KindServices || k == facts.KindServiceRules && f.services == "" && !f.allRules
+	})
 }
 
 // decodeFile reads a snapshot from a file or from standard input. It gives up on a reader that blocks when the context ends.
