@@ -42,6 +42,9 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 	return out, nil
 }
 
+// Do asks the API server, as kubectl --raw does, and gives its answer. The body is encoded as JSON unless it is nil.
+func (c *Cluster) Do(method, path string, body any) ([]byte, error) { return c.do(method, path, body) }
+
 func (c *Cluster) post(path string, body object) {
 	c.t.Helper()
 	if _, err := c.do(http.MethodPost, path, body); err != nil {

@@ -20,6 +20,7 @@ import (
 // What every cluster of the lab has.
 const (
 	ServiceCIDR = "10.96.0.0/16"
+	ServiceV6   = "fd00:96::/112"
 	PodCIDR     = "10.244.0.0/16"
 	DNSAddress  = "10.96.0.10"
 
@@ -61,7 +62,7 @@ func NewCluster(t TB) *Cluster {
 	}
 	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
 	server := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
-		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR,
+		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR+","+ServiceV6,
 		"--token-auth-file="+tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
 	WaitFor(t, 90*time.Second, "the API server", func() (bool, string) {
