@@ -193,6 +193,9 @@ func (x *svcIPTables) firewall(chain string) (o svcOuter, err error) {
 	if err != nil || next == "" {
 		return svcOuter{unknown: unknown}, err
 	}
+	if !strings.HasPrefix(next, services.PrefixExternal) { // a chain could lead to itself, but for the kernel
+		return svcOuter{unknown: chain + ": it leads to " + next + ", which is not kube-proxy's"}, nil
+	}
 	if o, err = x.outer(next); err != nil {
 		return o, err
 	}
