@@ -1,7 +1,6 @@
 package services
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -15,15 +14,6 @@ import (
 	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/test/e2e/lab"
 )
-
-func decode(t *testing.T, body []byte) object {
-	t.Helper()
-	var o object
-	if err := json.Unmarshal(body, &o); err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
 
 // held reads what a node holds.
 func held(t *testing.T, n *lab.Node, mode string) *facts.ServiceRules {
@@ -149,12 +139,13 @@ func TestFacts(t *testing.T) {
 	c := lab.NewCluster(t)
 	modes := []string{"iptables", "iptables-legacy", "nftables"}
 	var nodes []*lab.Node
+	var names []string
 	for i, mode := range modes {
 		n := c.Join(mode)
 		n.Sh(fmt.Sprintf("ip addr add fd00:99::%d/64 dev eth0 nodad", 10+i))
-		nodes = append(nodes, n)
+		nodes, names = append(nodes, n), append(names, n.Name)
 	}
-	kinds(t, c, nodes)
+	c.CreateKinds(names...)
 	for i, mode := range modes {
 		c.Proxy(nodes[i], mode)
 	}
