@@ -24,7 +24,7 @@ type snapshotCommand struct {
 }
 
 func newSnapshot(e *env) *cobra.Command {
-	s := &snapshotCommand{env: e, source: sourceFlags{allRules: true}}
+	s := &snapshotCommand{env: e}
 	c := &cobra.Command{
 		Use:   "snapshot",
 		Short: "Write all facts of a node as one JSON document",

@@ -23,7 +23,6 @@ type sourceFlags struct {
 	window            time.Duration
 	vips, cidrs       []string
 	services          string
-	allRules          bool // Services' rules are read also where nothing is known to compare them with
 }
 
 func (f *sourceFlags) add(flags *pflag.FlagSet) {
@@ -103,6 +102,9 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 		}
 		return got, err
 	}
+	if wanted != nil {
+		s.Intent.Cluster = wanted.objects.Cluster(wanted.file, "", nil, e.now())
+	}
 	p := newProgress(e)
 	s.Kinds, s.Now, s.Progress = f.kinds(kinds), e.now, p.window
 	stop := p.start()
@@ -120,11 +122,12 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	return got, err
 }
 
-// kinds leaves out what nothing is known to compare with.
+// kinds leaves out Services' rules where nothing is known to compare them with.
 func (f *sourceFlags) kinds(kinds []facts.Kind) []facts.Kind {
-	return slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool {
-		return k == facts.KindServices || k == facts.KindServiceRules && f.services == "" && !f.allRules
-	})
+	if f.services != "" {
+		return kinds
+	}
+	return slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool { return k == facts.KindServices || k == facts.KindServiceRules })
 }
 
 // decodeFile reads a snapshot from a file or from standard input. It gives up on a reader that blocks when the context ends.

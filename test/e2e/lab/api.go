@@ -27,6 +27,9 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	r, err := c.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -45,6 +48,11 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 // Do asks the API server, as kubectl --raw does, and gives its answer. The body is encoded as JSON unless it is nil.
 func (c *Cluster) Do(method, path string, body any) ([]byte, error) { return c.do(method, path, body) }
 
+func (c *Cluster) patch(path string, body object) error {
+	_, err := c.do(http.MethodPatch, path, body)
+	return err
+}
+
 func (c *Cluster) post(path string, body object) {
 	c.t.Helper()
 	if _, err := c.do(http.MethodPost, path, body); err != nil {
@@ -59,6 +67,14 @@ func (c *Cluster) CreateNode(name, address string) {
 		"apiVersion": "v1", "kind": "Node", "metadata": object{"name": name},
 		"status": object{"addresses": []object{{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}}},
 	})
+}
+
+// Label gives a node labels.
+func (c *Cluster) Label(node string, labels map[string]string) {
+	c.t.Helper()
+	if err := c.patch("/api/v1/nodes/"+node, object{"metadata": object{"labels": labels}}); err != nil {
+		c.t.Fatalf("%v", err)
+	}
 }
 
 // createDNS makes the Service that every cluster has beside default/kubernetes, which the API server makes itself.
