@@ -30,6 +30,7 @@ type Objects struct {
 	Slices     []facts.EndpointSlice
 	Nodes      []facts.ClusterNode
 	proxies    []proxyPod
+	podsTold   bool // a pod that is not in proxies does not exist
 	daemonSets []facts.ProxyPod
 	intern     intern
 	items      int
@@ -225,13 +226,15 @@ func (o *Objects) take(in *object) error {
 			o.Slices = append(o.Slices, s)
 		}
 	case kindNode:
-		n, err := node(in)
+		n, err := toNode(in)
 		if err != nil {
 			return err
 		}
 		o.Nodes = append(o.Nodes, n)
 	case kindPod:
-		o.pod(in)
+		if p, ok := toProxyPod(in); ok {
+			o.proxies, o.podsTold = append(o.proxies, p), true
+		}
 	case kindDaemonSet:
 		o.daemonSet(in)
 	}

@@ -241,7 +241,8 @@ func labelled(p *string) string {
 	return *p
 }
 
-func node(o *object) (facts.ClusterNode, error) {
+// toNode takes what decides from a Node.
+func toNode(o *object) (facts.ClusterNode, error) {
 	n := facts.ClusterNode{Name: o.Metadata.Name, Zone: labelled(o.Metadata.Labels.Zone)}
 	if n.Name == "" {
 		return n, fmt.Errorf("a Node without a name")

@@ -25,11 +25,12 @@ func isProxy(o *object) bool {
 	return labelled(l.App) == "kube-proxy" || labelled(l.Component) == "kube-proxy" || o.Metadata.Namespace == "kube-system" && o.Metadata.Name == "kube-proxy"
 }
 
-func (o *Objects) pod(in *object) {
+// toProxyPod takes what decides from a pod; ok is false for one that is not kube-proxy's.
+func toProxyPod(in *object) (p proxyPod, ok bool) {
 	if !isProxy(in) {
-		return
+		return p, false
 	}
-	p := proxyPod{node: cmp.Or(in.Spec.NodeName, in.Spec.Affinity.node())}
+	p = proxyPod{node: cmp.Or(in.Spec.NodeName, in.Spec.Affinity.node())}
 	p.Name, p.Phase, p.PriorityClass = in.name(), in.Status.Phase, in.Spec.PriorityClass
 	for _, owner := range in.Metadata.Owners {
 		if owner.Kind == kindDaemonSet {
@@ -49,7 +50,7 @@ func (o *Objects) pod(in *object) {
 	if !p.Ready {
 		p.Reason = reason
 	}
-	o.proxies = append(o.proxies, p)
+	return p, true
 }
 
 func join(reason, message string) string {
@@ -68,7 +69,7 @@ func (o *Objects) daemonSet(in *object) {
 func (o *Objects) proxy(node string, known bool, now time.Time) *facts.ProxyPod {
 	i := slices.IndexFunc(o.proxies, func(p proxyPod) bool { return node != "" && p.node == node })
 	if i < 0 {
-		if len(o.daemonSets) == 0 || !known || len(o.proxies) == 0 || slices.ContainsFunc(o.proxies, func(p proxyPod) bool { return p.node == "" }) {
+		if len(o.daemonSets) == 0 || !known || !o.podsTold || slices.ContainsFunc(o.proxies, func(p proxyPod) bool { return p.node == "" }) {
 			return nil
 		}
 		p := o.daemonSets[0]

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/kube"
 	"github.com/netmend/netmend/pkg/services"
 	"github.com/netmend/netmend/test/e2e/lab"
 )
@@ -62,6 +64,44 @@ func TestRandom(t *testing.T) {
 	for i, mode := range modes {
 		compare(t, c, nodes[i], mode)
 	}
+	mirror(t, c, nodes[0])
+}
+
+// mirror compares what the daemon hears of the API server with what kubectl prints: of kube-proxy's Services it is the same.
+func mirror(t *testing.T, c *lab.Cluster, n *lab.Node) {
+	t.Helper()
+	m, err := kube.NewMirror(c.Access(), n.Name, time.Now, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		m.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	lab.WaitFor(t, time.Minute, "the mirror to be whole", func() (bool, string) { return m.Cluster() != nil, fmt.Sprint(m.Err()) })
+	heard := m.Cluster()
+	f, err := os.Open(c.Services())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	objects, err := kube.DecodeFile(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := objects.Cluster(heard.Source, n.Name, nil, time.Now())
+	o := services.Options{Mode: facts.ModeIPTables, Node: n.Name, Zone: heard.Node.Zone}
+	if d := cmp.Diff(services.Want(printed, o).Rules, services.Want(heard, o).Rules, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); d != "" {
+		t.Errorf("what is wanted by kubectl's file and by the API server (-file +API):\n%s", d)
+	}
+	t.Logf("heard of %d Services in %d EndpointSlices", len(heard.All), len(heard.Slices))
 }
 
 // canSCTP says whether this kernel's packet filters can match SCTP, without which kube-proxy could write nothing.
