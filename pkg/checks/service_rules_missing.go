@@ -47,7 +47,7 @@ the DNS Service are customary, not certain: where only such a guess is missing, 
 **Fix.** Let kube-proxy run: netmend does not write its rules. Give its DaemonSet the priority class, look at its log, and keep pods off the
 node until the rules are there (cordon it; uncordon is the undo).
 
-**When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's
+**When it is no fault.** kube-proxy or kubelet began less than two minutes ago, and kube-proxy does not say that it has written its first rules; another program carries Services (Cilium, kube-router, Calico's
 eBPF data plane, OVN-Kubernetes, Antrea), also under k3s and MicroK8s, whose one process is called kube-proxy even where that is switched off;
 the machine is no Kubernetes node; the DNS address is one that a program on the node listens at (NodeLocal DNSCache).
 `),
@@ -65,14 +65,15 @@ func servicesElsewhere(s *facts.Snapshot) string {
 		p = &facts.Proxy{}
 	}
 	running := agentAge(s, "kube-proxy")
+	written := p.State != nil && p.State.Synced > 0 && !p.State.Pending // its first rules: it says so itself
 	switch {
 	case p.Replaced != "":
 		return p.Replaced + " carries Services here"
 	case p.Mode == "" && running == nil && !s.Node.Kubelet:
 		return "neither kubelet nor kube-proxy is on this node"
-	case p.Age > 0 && p.Age < youngAge:
+	case !written && p.Age > 0 && p.Age < youngAge:
 		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", p.Age)
-	case running != nil && *running < youngAge:
+	case !written && running != nil && *running < youngAge:
 		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", *running)
 	}
 	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {

@@ -43,7 +43,9 @@ that is not compared.
 It is critical where connections go to a backend that should have none, or are refused or dropped though there are backends; else a warning.
 
 **Fix.** kube-proxy has to write its rules anew: its log says what keeps it from that. A restart makes it write all of them; established
-connections stay. netmend does not write its rules. There is nothing to undo.
+connections stay. In nftables mode its first sync leaves the chains of endpoints alone that exist (~epChainSkipUpdate~ of
+pkg/proxy/nftables/proxier.go), so one that somebody has changed is put right only by the hourly full sync, or where its tables are deleted
+before the restart. netmend does not write its rules. There is nothing to undo.
 
 **When it is no fault.** kube-proxy has just been told and writes (its metrics say that a sync is queued), or began less than two minutes ago; the
 API server was not heard for five minutes; the file with the Services is older than their last change; IPVS drains a backend that was removed,
@@ -193,7 +195,7 @@ func outcome(p *facts.ServicePath) string {
 
 // syncKubeProxy advises how to have kube-proxy write its rules.
 func syncKubeProxy(s *facts.Snapshot) fix.Fix {
-	return fix.Fix{
+	x := fix.Fix{
 		Title: "find out why kube-proxy does not write its rules, and have it write them all",
 		Cost:  "established connections stay; new ones are carried by the old rules until kube-proxy has written the new ones",
 		Advice: []string{
@@ -203,4 +205,10 @@ func syncKubeProxy(s *facts.Snapshot) fix.Fix {
 			"kubectl -n kube-system delete pod THAT-POD  # a new one writes all rules when it starts",
 		},
 	}
+	if s.Proxy != nil && s.Proxy.Mode == facts.ModeNFTables {
+		last := &x.Advice[len(x.Advice)-1]
+		*last = fix.Shell(&s.Host, "nft", "delete", "table", "ip", "kube-proxy") + "; " + fix.Shell(&s.Host, "nft", "delete", "table", "ip6", "kube-proxy") +
+			"; kubectl -n kube-system delete pod THAT-POD  # a new one leaves the chains of endpoints alone that exist; until it has written, no Service works here"
+	}
+	return x
 }

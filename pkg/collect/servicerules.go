@@ -27,7 +27,7 @@ func readServiceRules(ctx context.Context, h *host.Host, s *facts.Snapshot) erro
 	}
 	node := h.Node()
 	return node.Do(func() (err error) {
-		s.ServiceRules, err = node.ServiceRules(host.ServiceOptions{Mode: proxy.Mode})
+		s.ServiceRules, err = node.ServiceRules(host.ServiceOptions{Mode: proxy.Mode, Trace: s.Intent.Trace})
 		if errors.Is(err, host.ErrAbsent) {
 			err = errors.New("nothing of kube-proxy was found on this node")
 		}

@@ -27,6 +27,6 @@ type ProxyState struct {
 	Refused bool  `json:"refused,omitempty"` // nothing listens on its health port
 	Live    *bool `json:"live,omitempty"`    // its /livez; nil where it gave no answer
 	Pending bool  `json:"pending,omitempty"` // it has queued a sync that has not ended
-	Queued  int64 `json:"queued,omitempty"`  // seconds since a sync was last queued, of the family in which that is longer ago; 0 where unknown
-	Synced  int64 `json:"synced,omitempty"`  // seconds since a sync last ended, of the family in which that is longer ago; 0 where unknown
+	Queued  int64 `json:"queued,omitempty"`  // seconds, at least 1, since a sync was last queued, of the family in which that is longer ago; 0 where unknown
+	Synced  int64 `json:"synced,omitempty"`  // seconds, at least 1, since a sync last ended, of the family in which that is longer ago; 0 where unknown
 }

@@ -61,6 +61,7 @@ type Intent struct {
 	NodePodCIDR []netip.Prefix  `json:"nodePodCIDR,omitempty"` // of this node's pods
 	Services    []ServiceIntent `json:"services,omitempty"`    // the virtual IPs that must work on every node
 	Cluster     *Cluster        `json:"cluster,omitempty"`     // everything that the API wants; nil where nobody told
+	Trace       bool            `json:"trace,omitempty"`       // the links of each [ServicePath] are wanted too
 }
 
 // ServiceIntent is one virtual IP that must be carried. VIP is the zero Addr where only the name is known.

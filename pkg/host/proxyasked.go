@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/netip"
 	"strconv"
@@ -207,7 +208,7 @@ func parseSyncTimes(a answer, now time.Time, s *facts.ProxyState) {
 			into[strings.Join(f[:len(f)-1], "")] = v
 		}
 	}
-	age := func(v float64) int64 { return max(0, int64(float64(now.UnixMilli())/1000-v)) }
+	age := func(v float64) int64 { return max(1, int64(math.Ceil(float64(now.UnixMilli())/1000-v))) }
 	for family, q := range queued {
 		done, ok := synced[family]
 		s.Pending = s.Pending || !ok || q > done

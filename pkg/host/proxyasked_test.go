@@ -44,7 +44,7 @@ func TestParseSyncTimes(t *testing.T) {
 	}{
 		{"at rest", `kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv4"} 9.9e+02
 kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 990.5
-`, facts.ProxyState{Queued: 10, Synced: 9}},
+`, facts.ProxyState{Queued: 10, Synced: 10}},
 		{"one family waits", `kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv4"} 990
 kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds{ip_family="IPv6"} 995
 kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family="IPv4"} 991

@@ -122,7 +122,9 @@ func (all *Wanted) compareRun(out []Difference, want, have []facts.ServicePath, 
 }
 
 // meet says whether two scopes are of the same connections. Those of the node and of its pods are told apart by kube-proxy's configuration alone.
-func meet(a, b string) bool { return a == "" || b == "" || (a == facts.ScopeOutside) == (b == facts.ScopeOutside) }
+func meet(a, b string) bool {
+	return a == "" || b == "" || (a == facts.ScopeOutside) == (b == facts.ScopeOutside)
+}
 
 func comparePath(w, h *facts.ServicePath, mode string, loose bool) (d Difference, same bool) {
 	d = Difference{Want: w, Held: h}
@@ -205,3 +207,6 @@ func ranges(p *facts.ServicePath) string {
 	}
 	return strings.Join(list, ", ")
 }
+
+// Meets says whether two paths are of the same connections: same frontend, and scopes that overlap.
+func Meets(p, q *facts.ServicePath) bool { return sameFront(p, q) && meet(p.Scope, q.Scope) }
