@@ -17,6 +17,7 @@ type svcChains struct {
 	list      []svcPool
 	picks     []svcPick // of the chain that is read
 	names     []byte    // their chains' names
+	ruled     []uint32  // how many rules the chains of endpoints have that were read last
 }
 
 func newSvcChains(src svcSource, family int, trace bool, table string) svcChains {

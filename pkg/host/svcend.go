@@ -14,6 +14,7 @@ type svcEnd struct {
 	proto     uint8
 	hairpin   bool
 	remembers bool
+	rules     uint32 // how many the chain has
 	unknown   string
 }
 
@@ -22,6 +23,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 	var list []facts.ServiceBackend
 	var shares []float64
 	sticky, forgetful := map[string]uint32{}, false
+	x.ruled = x.ruled[:0]
 	p.hairpin = true
 	for _, pick := range x.picks {
 		name := x.names[pick.from:pick.to]
@@ -33,6 +35,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 		if err != nil {
 			return err
 		}
+		x.ruled = append(x.ruled, end.rules)
 		if end.unknown != "" {
 			p.unknown = firstOf(p.unknown, end.unknown)
 		}
@@ -131,6 +134,7 @@ func (x *svcChains) end(chain string) (svcEnd, error) {
 		self := x.remembers(string(r.recentName), chain)
 		plain := !r.dst.set() && !r.hasPort && r.only(0)
 		host, one := r.src.host()
+		e.rules++
 		switch {
 		case e.addr.IsValid():
 		case r.unknown != "" && r.verdict != svcNone || !plain:

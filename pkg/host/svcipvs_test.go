@@ -164,3 +164,43 @@ func TestIPSets(t *testing.T) {
 		t.Errorf("sets (-want +got):\n%s", d)
 	}
 }
+
+// TestIPVSMasquerade reads the rules that look kube-proxy's sets up.
+func TestIPVSMasquerade(t *testing.T) {
+	t.Parallel()
+	h, sh := filterNS(t)
+	sh(`ipset create KUBE-6-CLUSTER-IP hash:ip,port family inet6; ipset create KUBE-6-LOAD-BALANCER hash:ip,port family inet6
+ipset create KUBE-6-LOAD-BALANCER-LOCAL hash:ip,port family inet6; ipset create KUBE-6-NODE-PORT-TCP bitmap:port range 0-65535
+ip6tables-nft-restore <<END
+*nat
+:KUBE-SERVICES - [0:0]
+:KUBE-MARK-MASQ - [0:0]
+:KUBE-LOAD-BALANCER - [0:0]
+:KUBE-NODE-PORT - [0:0]
+-A KUBE-SERVICES -s ::1/128 -j RETURN
+-A KUBE-SERVICES -m comment --comment "Kubernetes service lb portal" -m set --match-set KUBE-6-LOAD-BALANCER dst,dst -j KUBE-LOAD-BALANCER
+-A KUBE-SERVICES -m comment --comment "Kubernetes service cluster ip + port for masquerade purpose" -m set --match-set KUBE-6-CLUSTER-IP src,dst -j KUBE-MARK-MASQ
+-A KUBE-SERVICES -m addrtype --dst-type LOCAL -j KUBE-NODE-PORT
+-A KUBE-SERVICES -m set --match-set KUBE-6-CLUSTER-IP dst,dst -j ACCEPT
+-A KUBE-LOAD-BALANCER -m set --match-set KUBE-6-LOAD-BALANCER-LOCAL dst,dst -j RETURN
+-A KUBE-LOAD-BALANCER -j KUBE-MARK-MASQ
+-A KUBE-NODE-PORT -p tcp -m set --match-set KUBE-6-NODE-PORT-TCP dst -j KUBE-MARK-MASQ
+COMMIT
+END`)
+	got := inNS(t, h, func() (ipvsMasq, error) {
+		c, err := openSvcConn()
+		if err != nil {
+			return ipvsMasq{}, err
+		}
+		defer c.close()
+		names, err := ipsetNames(c, "KUBE-")
+		if err != nil {
+			return ipvsMasq{}, err
+		}
+		return readIPVSMasq(newNFTSource(c, unix.NFPROTO_IPV6), names)
+	})
+	want := ipvsMasq{cluster: facts.MasqNode, balancer: true, balancerSkip: true, ports: map[string]bool{"TCP": true}, skips: map[string]bool{}}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(ipvsMasq{})); d != "" {
+		t.Errorf("rules (-want +got):\n%s", d)
+	}
+}

@@ -1,6 +1,8 @@
 package host
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -75,6 +77,10 @@ func (x *svcIPVS) context(r *ServiceReader) error {
 	if err != nil || nf == nil {
 		return err
 	}
+	before, _, err := r.generation()
+	if err != nil {
+		return err
+	}
 	names, err := ipsetNames(nf, "KUBE-")
 	if err != nil {
 		return err
@@ -90,6 +96,10 @@ func (x *svcIPVS) context(r *ServiceReader) error {
 		if x.masq[i], err = readIPVSMasq(src, names); err != nil {
 			return err
 		}
+	}
+	_, _ = x.hash.Write(fmt.Appendf(nil, "%v", x.masq))
+	if after, _, err := r.generation(); err != nil || after != before {
+		return errors.Join(err, ErrInterrupted)
 	}
 	return nil
 }

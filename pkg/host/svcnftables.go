@@ -31,7 +31,9 @@ type svcNFTables struct {
 	sources  map[string]svcOuter // of the chains firewall-
 	body     []byte
 
-	lost, lostPorts []string // links that are missing on the way to the maps
+	drawn           int                // maps from random numbers, and others without a name
+	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where every map is read
+	lost, lostPorts []string           // links that are missing on the way to the maps
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
@@ -61,6 +63,11 @@ func (x *svcNFTables) read() error {
 	scoped, err := x.readSets()
 	if err != nil {
 		return err
+	}
+	if x.drawn > maxDrawn {
+		if err := x.readUses(); err != nil {
+			return err
+		}
 	}
 	front, ports, err := x.services()
 	if err != nil {
