@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -62,7 +59,7 @@ func TestRandom(t *testing.T) {
 		c.Proxy(nodes[i], mode)
 	}
 	for i, mode := range modes {
-		compare(t, c, nodes[i], mode)
+		c.Compare(mode, 2*sets, "--netns", nodes[i].Path, "--root", nodes[i].Root)
 	}
 	mirror(t, c, nodes[0])
 }
@@ -110,85 +107,4 @@ func canSCTP(t *testing.T) bool {
 	_, err := ns.Try("iptables-nft -A INPUT -p sctp -m sctp --dport 1 -j ACCEPT; ip6tables-nft -A INPUT -p sctp -m sctp --dport 1 -j ACCEPT; " +
 		"iptables-nft -t nat -A OUTPUT -p sctp -m sctp --dport 1 -j DNAT --to-destination 192.0.2.1:1")
 	return err == nil
-}
-
-// compare waits until a node holds what its cluster wants.
-func compare(t *testing.T, c *lab.Cluster, n *lab.Node, mode string) {
-	t.Helper()
-	file := c.Services()
-	taken := filepath.Join(t.TempDir(), "node.json")
-	var s *facts.Snapshot
-	var list []services.Difference
-	var w *services.Wanted
-	lab.WaitFor(t, 2*time.Minute, mode+" mode to hold what is wanted", func() (bool, string) {
-		out, err := lab.Netmendctl("snapshot", "--netns", n.Path, "--root", n.Root, "--services", file, "-f", taken).CombinedOutput()
-		if err != nil {
-			t.Fatalf("snapshot: %v: %s", err, out)
-		}
-		s = decode(t, taken)
-		if why, missing := s.Missing[facts.KindServiceRules]; missing {
-			return false, why
-		}
-		w = services.Want(s.Intent.Cluster, services.OptionsOf(s))
-		list = services.Compare(w, s.ServiceRules)
-		return len(list) == 0 && s.ServiceRules.Mode == mode, describe(list)
-	})
-	doubts, unknown := 0, 0
-	for i := range w.Rules.Paths {
-		if w.Doubt(i) != "" {
-			doubts++
-		}
-	}
-	for _, p := range s.ServiceRules.Paths {
-		if p.Unknown != "" {
-			unknown++
-			t.Errorf("%s mode: a way of %s is not understood: %s", mode, p.Name, p.Unknown)
-		}
-	}
-	if s.Proxy.Config == nil {
-		t.Errorf("%s mode: kube-proxy did not tell its configuration", mode)
-	}
-	if len(w.Rules.Paths) < 2*sets || doubts*50 > len(w.Rules.Paths) {
-		t.Errorf("%s mode: %d ways are wanted, %d of them in doubt", mode, len(w.Rules.Paths), doubts)
-	}
-	if d := cmp.Diff(w.Rules.NodePorts, s.ServiceRules.NodePorts, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); d != "" {
-		t.Errorf("%s mode: where node ports are served (-want +held):\n%s", mode, d)
-	}
-	t.Logf("%s mode: %d ways, %d in doubt, held %d", mode, len(w.Rules.Paths), doubts, len(s.ServiceRules.Paths))
-	r := n.Audit("--services", file, "--check", "service-rules-missing,service-rules-stale")
-	if len(r.Findings) > 0 {
-		t.Errorf("%s mode: findings where all is equal\n%s", mode, r.Describe())
-	}
-}
-
-func decode(t *testing.T, name string) *facts.Snapshot {
-	t.Helper()
-	f, err := os.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s, err := facts.Decode(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
-// describe writes the first differences.
-func describe(list []services.Difference) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d differences\n", len(list))
-	for _, d := range list[:min(len(list), 10)] {
-		fmt.Fprintf(&b, "  want %s\n  held %s\n  missing %v extra %v fields %v\n", way(d.Want), way(d.Held), d.Missing, d.Extra, d.Fields)
-	}
-	return b.String()
-}
-
-func way(p *facts.ServicePath) string {
-	if p == nil {
-		return "nothing"
-	}
-	words := []string{p.Kind, p.Name, p.VIP.String(), fmt.Sprint(p.Port), p.Protocol, p.Scope, p.Verdict, p.Masquerade.String(), fmt.Sprint(p.Affinity), fmt.Sprint(p.Sources), fmt.Sprint(p.Backends)}
-	return strings.Join(slices.DeleteFunc(words, func(w string) bool { return w == "" }), " ")
 }

@@ -21,7 +21,7 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 		}
 		in = bytes.NewReader(data)
 	}
-	req, err := http.NewRequest(method, fmt.Sprintf("https://%s:%d%s", controlPlane, apiPort, path), in)
+	req, err := http.NewRequest(method, fmt.Sprintf("https://%s:%d%s", c.server, apiPort, path), in)
 	if err != nil {
 		return nil, err
 	}

@@ -35,14 +35,22 @@ type Cluster struct {
 
 	t      TB
 	bin    string
+	server string // the API server's address
 	client *http.Client
 	nodes  int
+}
+
+// Outside is a control plane that runs elsewhere, by the address at which this machine reaches its API server: that of the guest's host.
+func Outside(t TB, server string) *Cluster {
+	return &Cluster{t: t, server: server, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 16,
+	}}}
 }
 
 // NewCluster starts a control plane and waits until it is ready. It has the Services default/kubernetes and kube-system/kube-dns.
 func NewCluster(t TB) *Cluster {
 	t.Helper()
-	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes")}
+	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes"), server: controlPlane}
 	c.NS.Sh("ip link add br0 type bridge; ip addr add " + controlPlane + "/24 dev br0; ip link set br0 up; sysctl -qw net.ipv4.ip_forward=1")
 	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
