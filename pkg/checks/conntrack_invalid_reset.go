@@ -35,7 +35,7 @@ KubeProxyConfiguration, which kube-proxy writes when it starts.
 
 **Cost.** Connection tracking no longer tells packets outside of the window, so a firewall on this node lets them through.
 
-**When it is no fault.** Either counter does not rise: invalid packets alone are mostly scans and late answers, and resets alone are programs that end.
+**When it is no fault.** Either counter rises by less than three, or less than once a minute: invalid packets alone are mostly scans and late answers, and resets alone are programs that end.
 KUBE-FORWARD, or another chain of the forward hook, drops INVALID. A router or firewall whose rules rely on INVALID.
 `),
 	Needs:    []facts.Kind{facts.KindConntrack, facts.KindCounters, facts.KindSysctls, facts.KindProxy, facts.KindNFTables},
@@ -62,7 +62,8 @@ func runConntrackInvalidReset(s *facts.Snapshot) []check.Finding {
 		return nil
 	}
 	invalid := s.Host.Conntrack.Delta["invalid"]
-	if perMinute(s, invalid) < 1 || perMinute(s, resets) < 1 {
+	const few = 3 // in a short window one of each proves nothing
+	if invalid < few || resets < few || perMinute(s, invalid) < 1 || perMinute(s, resets) < 1 {
 		return nil
 	}
 	on := facts.Ref{NetNS: s.Host.Inode, Name: dotted(sysctlLiberal)}
