@@ -101,7 +101,7 @@ func TestFaults(t *testing.T) {
 			t.Log("endpoints changed without kube-proxy")
 			replace(t, c, "10.244.5.2", "10.244.5.4")
 			judge([]string{"critical service-rules-stale default/web"}, "connections go to 10.244.5.3:8080, which should have none; 10.244.5.4:8080 should have connections and has none")
-			p = c.Proxy(n, mode)
+			c.Proxy(n, mode)
 			judge([]string{}, "")
 		})
 	}
