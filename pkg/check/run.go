@@ -104,6 +104,9 @@ func lack(missing map[facts.Kind]string, k facts.Kind) string {
 	if why, ok := missing[k]; ok {
 		return fmt.Sprintf("could not read %s: %s", k, why)
 	}
+	if k == facts.KindServices {
+		return "the cluster's Services are not known (--services FILE)"
+	}
 	return fmt.Sprintf("%s was not collected", k)
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // ErrDear says that a look-up would have to read all of kube-proxy's rules, which takes longer than a pod can wait.
@@ -138,9 +139,9 @@ func (v *vipReader) brieflyIPTables(s facts.ServiceIntent, guess bool) (found fa
 	if s.Name == "" { // chains have names, which the address does not tell
 		return found, false, nil
 	}
-	hash := portHash(s.Name, s.Protocol)
+	hash := services.PortHash(s.Name, s.Protocol)
 	for _, family := range families(s) {
-		for _, prefix := range [...]string{"KUBE-SVC-", "KUBE-SVL-"} {
+		for _, prefix := range [...]string{services.PrefixCluster, services.PrefixLocal} {
 			if found.Found, err = v.referenced(family, prefix+hash); err != nil || found.Found {
 				found.Detail = "nft chain " + family + " nat " + prefix + hash
 				return found, true, err

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // kubeProxyTable is the name of kube-proxy's nftables tables, and the maps of it that say which Services it carries.
@@ -130,12 +131,12 @@ func (v *vipReader) nftByAddress(family string, s facts.ServiceIntent) (found fa
 }
 
 func (v *vipReader) nftByName(family string, s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
-	base := nftServiceName(s.Name, s.Protocol)
+	base := services.NFTPort(s.Name, s.Protocol)
 	if base == "" {
 		return found, fmt.Errorf("%q is not namespace/name:port", s.Name)
 	}
 	// The chain itself proves nothing: it carries no packet unless an element of the map leads to it.
-	for _, prefix := range [...]string{"service-", "local-"} {
+	for _, prefix := range [...]string{services.NFTPrefixCluster, services.NFTPrefixLocal} {
 		if found.Found, err = v.nftLeads(family, serviceIPsMap, prefix+base); err != nil || found.Found {
 			found.Detail = fmt.Sprintf("element of nft map %s %s %s that leads to chain %s", family, kubeProxyTable, serviceIPsMap, prefix+base)
 			return found, err
