@@ -24,7 +24,7 @@ func (n *NS) NFTables() ([]facts.Table, error) {
 	if n.unloaded("netfilter/nf_tables") {
 		return nil, nil
 	}
-	c, err := openNetlink(unix.NETLINK_NETFILTER)
+	c, err := n.netlink(unix.NETLINK_NETFILTER)
 	if errors.Is(err, ErrAbsent) {
 		return nil, nil
 	}

@@ -26,7 +26,7 @@ func (v *vipReader) netfilter() (*nlConn, error) {
 		v.noNFT = true
 		return nil, nil
 	}
-	c, err := openNetlink(unix.NETLINK_NETFILTER)
+	c, err := v.ns.netlink(unix.NETLINK_NETFILTER)
 	if err == nil {
 		v.nf = c
 		if _, err = nftGeneration(c); err == nil {
