@@ -1,9 +1,10 @@
 #!/bin/bash
-# cache.sh kubernetes|cni|kernel: makes what the tests run against and prints the directory that holds it.
+# cache.sh kubernetes|cni|kernel|npd: makes what the tests run against and prints the directory that holds it.
 #
 #   kubernetes  etcd, kube-apiserver and kube-proxy, built from source
 #   cni         cnitool and eight of the reference plugins, built from source
 #   kernel      Debian's cloud kernel with its modules, unpacked, for a guest
+#   npd         node-problem-detector with its configuration, built from source, to measure beside
 #
 # Everything is kept below ${XDG_CACHE_HOME:-$HOME/.cache}/netmend by version, is tried before it is kept, and is made once however many ask.
 set -euo pipefail
@@ -12,6 +13,7 @@ kubernetes=1.35.4
 etcd=3.6.5
 plugins=1.9.1
 cnitool=1.3.0
+npd=1.34.0
 
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/netmend
 
@@ -87,15 +89,34 @@ try_kernel() {
 	[ -s "$1/vmlinuz" ] && /sbin/modprobe -d "$1" -S "$(ls "$1/lib/modules")" --show-depends ip_vs >/dev/null
 }
 
+make_npd() {
+	mkdir "$1/src"
+	cd "$1/src"
+	go mod init npd.invalid/build 2>/dev/null
+	go mod edit -require="k8s.io/node-problem-detector@v$npd"
+	GONOSUMDB='*' build build -mod=mod -trimpath -buildvcs=false -ldflags='-s -w' -tags disable_stackdriver_exporter \
+		-o "$1/" k8s.io/node-problem-detector/cmd/nodeproblemdetector
+	cp -r "$(cd "$1/src" && GOFLAGS='' go list -mod=mod -m -f '{{.Dir}}' k8s.io/node-problem-detector)/config" "$1/config"
+	chmod -R u+w "$1/config"
+	chmod +x "$1"/config/plugin/*.sh
+	cd /
+	rm -r "$1/src"
+}
+
+try_npd() {
+	"$1/nodeproblemdetector" --version >/dev/null && [ -x "$1/config/plugin/network_problem.sh" ]
+}
+
 case ${1-} in
 	kubernetes) version=$kubernetes-$etcd ;;
 	cni) version=$plugins-$cnitool-8 ;;
+	npd) version=$npd ;;
 	kernel)
 		[ "$(dpkg --print-architecture)" = amd64 ] || { echo "cache: the guest runs on amd64 only" >&2; exit 1; }
 		version=$(kernel_package)
 		[ -n "$version" ] || { apt-get update -qq >&2 && version=$(kernel_package); }
 		[ -n "$version" ] || { echo "cache: no package linux-image-cloud-amd64 in apt's lists" >&2; exit 1; } ;;
-	*) sed -n '2,8p' "$0" >&2; exit 2 ;;
+	*) sed -n '2,9p' "$0" >&2; exit 2 ;;
 esac
 
 dir=$cache/$1-$version

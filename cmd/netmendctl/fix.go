@@ -213,14 +213,14 @@ func (f *fixCommand) suspectsNow(ctx context.Context) func(fix.Change) string {
 		if err != nil {
 			return ""
 		}
-		return suspects(s, c)
+		return audit.Suspects(s, c)
 	}
 }
 
 // mend makes the planned fixes, each by itself, and judges the node again.
 func (f *fixCommand) mend(ctx context.Context, s *facts.Snapshot, checks []*check.Check, plan []fix.Proposal, doc *mendDocument) (err error) {
 	m, err := f.journal.open(ctx, f.source.root, f.source.netns, repair.Options{
-		Who: "netmendctl fix", Udev: f.persist, Watch: f.watch, Suspects: func(c fix.Change) string { return suspects(s, c) },
+		Who: "netmendctl fix", Udev: f.persist, Watch: f.watch, Suspects: func(c fix.Change) string { return audit.Suspects(s, c) },
 	})
 	if err != nil {
 		return err

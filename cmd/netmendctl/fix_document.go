@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
+	"github.com/netmend/netmend/pkg/audit"
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
@@ -127,7 +127,7 @@ func (d *mendDocument) failed() bool {
 func bootWarnings(s *facts.Snapshot, f fix.Fix) []string {
 	warnings := []string{}
 	for _, c := range f.Changes {
-		for _, set := range settings(s, c) {
+		for _, set := range audit.Settings(s, c) {
 			if fix.SameValue(c.Knob, set.Value, c.To) {
 				continue
 			}
@@ -139,38 +139,4 @@ func bootWarnings(s *facts.Snapshot, f fix.Fix) []string {
 		}
 	}
 	return warnings
-}
-
-// settings are the lines of files that set a change's sysctl.
-func settings(s *facts.Snapshot, c fix.Change) (found []facts.SysctlSetting) {
-	family, key := c.Knob.Split()
-	if family != fix.FamilySysctl {
-		return nil
-	}
-	for _, set := range s.SysctlFiles {
-		if ok, err := path.Match(set.Key, key); err == nil && ok {
-			found = append(found, set)
-		}
-	}
-	return found
-}
-
-// suspects says what is known of who may set a change's value back.
-func suspects(s *facts.Snapshot, c fix.Change) string {
-	var known []string
-	for _, set := range settings(s, c) {
-		if !fix.SameValue(c.Knob, set.Value, c.To) {
-			known = append(known, fmt.Sprintf("%s:%d sets it to %q", set.File, set.Line, set.Value))
-		}
-	}
-	var agents []string
-	for _, a := range s.Agents {
-		if !slices.Contains(agents, a.Name) {
-			agents = append(agents, a.Name)
-		}
-	}
-	if len(agents) > 0 {
-		known = append(known, "running here: "+strings.Join(agents, ", "))
-	}
-	return strings.Join(known, "; ")
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/cniconf"
 	"github.com/netmend/netmend/pkg/report"
+	"github.com/netmend/netmend/pkg/verdict"
 )
 
 // chainCommand is the flags of install and uninstall.
@@ -22,6 +23,7 @@ type chainCommand struct {
 	output  outputFlags
 	options cniconf.Options
 	dryRun  bool
+	socket  string // of the daemon that may be there
 }
 
 // chainDocument is what was done to the chain, or would be. Fields are added, never changed.
@@ -72,7 +74,8 @@ func newUninstall(e *env) *cobra.Command {
 		Use:   "uninstall",
 		Short: "Take the plugin out of the chain again",
 		Long: `Uninstall takes the plugin out of every CNI configuration, then removes its program. A file that nobody else has written since install gets its
-bytes of before; from any other only netmend's own entry is taken. Stop netmend's daemon first: it would put the plugin back.
+bytes of before; from any other only netmend's own entry is taken. While netmend's daemon keeps the plugin in the chain nothing is done: it would put the
+plugin back.
 
 It ends with 0 where nothing of the plugin is left, 1 where its program has to stay and why is said, and 2 where it could not do what was asked.`,
 		Example: `  netmendctl uninstall --dry-run
@@ -82,6 +85,7 @@ It ends with 0 where nothing of the plugin is left, 1 where its program has to s
 	}
 	c.Flags().SortFlags = false
 	u.add(c)
+	c.Flags().StringVar(&u.socket, "socket", "", "the daemon's socket, `FILE` (default "+verdict.DefaultSocket+" below --root)")
 	return c
 }
 
@@ -126,10 +130,17 @@ func (i *chainCommand) uninstall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	kept := i.keptByDaemon()
+	if kept != nil && !i.dryRun {
+		return kept
+	}
 	var o *cniconf.Outcome
 	var failed error
 	if i.dryRun {
 		o, failed = k.PlanUninstall()
+		if kept != nil {
+			o.Warnings = append(o.Warnings, kept.Error())
+		}
 	} else {
 		o, failed = k.Uninstall(ctx)
 	}
@@ -137,6 +148,27 @@ func (i *chainCommand) uninstall(ctx context.Context) error {
 		failed = errFindings
 	}
 	return i.finish("UninstallReport", o, failed)
+}
+
+// daemonPatience is how long a daemon has to say whether it keeps the chain.
+const daemonPatience = 5 * time.Second
+
+// keptByDaemon says why it is of no use to take the plugin out: a daemon would put it back within a second. One that listens and does not answer might.
+func (i *chainCommand) keptByDaemon() error {
+	socket := i.socket
+	if socket == "" {
+		socket = daemonSocket(i.options.Root)
+	}
+	d, _, err := askDaemon(socket, daemonPatience)
+	switch {
+	case errors.Is(err, errNoDaemon):
+		return nil
+	case err != nil:
+		return fmt.Errorf("ask netmendd whether it keeps the plugin in the chain: %w: stop it first (systemctl stop netmendd)", err)
+	case d.Chain.Kept:
+		return errors.New("netmendd runs here and would put the plugin back: stop it first (systemctl stop netmendd), or set chain.keep to false in its configuration")
+	}
+	return nil
 }
 
 func (i *chainCommand) keeper(who string) (*cniconf.Keeper, error) {

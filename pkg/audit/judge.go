@@ -34,15 +34,26 @@ func Kinds(list []*check.Check) []facts.Kind {
 // Judge runs the checks over a snapshot. Beyond [check.Run] it says which of the skipped ones root could judge.
 func Judge(s *facts.Snapshot, list []*check.Check) *check.Report {
 	r := check.Run(s, list)
+	noteDenied(s, r)
+	return r
+}
+
+// JudgeOne is [Judge] for one check whose report is to be joined with others by [check.Join].
+func JudgeOne(s *facts.Snapshot, c *check.Check) *check.Report {
+	r := check.One(s, c)
+	noteDenied(s, r)
+	return r
+}
+
+func noteDenied(s *facts.Snapshot, r *check.Report) {
 	if s.Node.Privileged {
-		return r
+		return
 	}
 	for i := range r.Skipped {
 		if denied(r.Skipped[i].Reason) {
 			r.Skipped[i].Reason += " (run as root)"
 		}
 	}
-	return r
 }
 
 // denied says whether a reason is one of the two that the kernel gives for want of privilege, EACCES and EPERM.

@@ -71,16 +71,24 @@ func (u *Suite) Select(wanted, unwanted []string) ([]*check.Check, error) {
 	return out, nil
 }
 
-// nearest is the known name that most likely was meant; empty where none is near.
 func (u *Suite) nearest(name string) string {
-	best, least := "", max(2, len(name)/3)+1
+	var known []string
 	for _, c := range u.checks {
-		d := distance(strings.ToLower(name), c.Name)
-		if len(name) >= 3 && strings.Contains(c.Name, strings.ToLower(name)) {
+		known = append(known, c.Name)
+	}
+	return Nearest(name, known)
+}
+
+// Nearest is the known word that most likely was meant; empty where none is near.
+func Nearest(word string, known []string) string {
+	best, least := "", max(2, len(word)/3)+1
+	for _, k := range known {
+		d := distance(strings.ToLower(word), strings.ToLower(k))
+		if len(word) >= 3 && strings.Contains(strings.ToLower(k), strings.ToLower(word)) {
 			d = min(d, 1)
 		}
 		if d < least {
-			best, least = c.Name, d
+			best, least = k, d
 		}
 	}
 	return best

@@ -10,31 +10,49 @@ import (
 
 // Run judges a snapshot by the given checks.
 func Run(s *facts.Snapshot, checks []*Check) *Report {
-	r := &Report{}
-	found := map[string][]Finding{}
+	parts := make(map[string]*Report, len(checks))
 	for _, c := range checks {
-		skips, run := ready(s, c)
-		r.Skipped = append(r.Skipped, skips...)
-		if !run {
+		parts[c.Name] = One(s, c)
+	}
+	return Join(s.Host.Inode, checks, parts)
+}
+
+// One judges a snapshot by one check. What its root causes find does not mute it: that is for [Join].
+func One(s *facts.Snapshot, c *Check) *Report {
+	r := &Report{}
+	skips, run := ready(s, c)
+	r.Skipped = skips
+	if !run {
+		return r
+	}
+	r.Findings = c.Run(s)
+	for i := range r.Findings {
+		r.Findings[i].Check = c.Name
+	}
+	if len(r.Findings) == 0 {
+		r.Passed = []string{c.Name}
+	}
+	return r
+}
+
+// Join makes one report of what single checks gave, by their names; one that is not there was not run. The inode number is that of the node's namespace. The parts
+// stay as they are.
+func Join(host uint64, checks []*Check, parts map[string]*Report) *Report {
+	r := &Report{}
+	for _, c := range checks {
+		part := parts[c.Name]
+		if part == nil {
 			continue
 		}
-		fs := c.Run(s)
-		for i := range fs {
-			fs[i].Check = c.Name
-		}
-		found[c.Name] = fs
-		if len(fs) == 0 {
-			r.Passed = append(r.Passed, c.Name)
-		}
-	}
-	for _, c := range checks {
-		for _, f := range found[c.Name] {
-			if !muted(f, c, found) {
+		r.Skipped = append(r.Skipped, part.Skipped...)
+		r.Passed = append(r.Passed, part.Passed...)
+		for _, f := range part.Findings {
+			if !muted(f, c, parts) {
 				r.Findings = append(r.Findings, f)
 			}
 		}
 	}
-	slices.SortStableFunc(r.Findings, compare(s.Host.Inode))
+	slices.SortStableFunc(r.Findings, compare(host))
 	return r
 }
 
@@ -90,12 +108,10 @@ func lack(missing map[facts.Kind]string, k facts.Kind) string {
 }
 
 // muted says whether a root cause of the check has a finding on the same object.
-func muted(f Finding, c *Check, found map[string][]Finding) bool {
+func muted(f Finding, c *Check, parts map[string]*Report) bool {
 	for _, cause := range c.After {
-		for _, g := range found[cause.Name] {
-			if g.On == f.On {
-				return true
-			}
+		if part := parts[cause.Name]; part != nil && slices.ContainsFunc(part.Findings, func(g Finding) bool { return g.On == f.On }) {
+			return true
 		}
 	}
 	return false

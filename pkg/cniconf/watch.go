@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/netmend/netmend/pkg/nodefs"
 )
 
 // Event is a look at the files that somebody should hear of: the first, one that changed something, and one whose state is another than that of the last.
@@ -28,40 +30,37 @@ const (
 // and programs, answers another's rewrite within half a second, and gives way to somebody who rewrites more than 5 times in a minute: for a minute at
 // first, then longer each time. Without inotify it looks each second. Its error is the context's.
 func (k *Keeper) Watch(ctx context.Context, report func(Event)) error {
-	n, err := newNotifier()
+	n, err := nodefs.NewNotifier()
+	var heard <-chan struct{}
 	if err != nil {
-		report(Event{Err: err, Again: lostEvents})
-		n = &notifier{}
+		report(Event{Err: fmt.Errorf("watch CNI configuration: %w", err), Again: lostEvents})
 	} else {
-		defer n.close()
+		defer n.Close()
+		heard = n.Changed()
 	}
 	w := watcher{k: k, report: report, now: time.Now}
 	for {
 		most := patience
-		if n.file != nil {
-			if err := n.watch(k.o.ConfDir, k.o.BinDir); err != nil {
-				most = lostEvents
-			}
-		} else {
+		if heard == nil || n.Watch(k.o.ConfDir, k.o.BinDir) != nil {
 			most = lostEvents
 		}
 		again := min(w.look(ctx), most)
-		if !wait(ctx, n, again) {
+		if !wait(ctx, &heard, again) {
 			return ctx.Err()
 		}
 	}
 }
 
-// wait returns when it is time to look; false: never again.
-func wait(ctx context.Context, n *notifier, again time.Duration) bool {
+// wait returns when it is time to look; false: never again. Where reading fails, nothing is heard from then on.
+func wait(ctx context.Context, heard *<-chan struct{}, again time.Duration) bool {
 	select {
 	case <-ctx.Done():
 		return false
 	case <-time.After(again):
 		return true
-	case _, ok := <-n.changed:
+	case _, ok := <-*heard:
 		if !ok {
-			n.file, n.changed = nil, nil // reading has failed: from now on by time
+			*heard = nil // from now on by time
 			return ctx.Err() == nil
 		}
 	}
@@ -73,9 +72,9 @@ func wait(ctx context.Context, n *notifier, again time.Duration) bool {
 			return true
 		case <-time.After(quiet):
 			return true
-		case _, ok := <-n.changed:
+		case _, ok := <-*heard:
 			if !ok {
-				n.file, n.changed = nil, nil
+				*heard = nil
 				return ctx.Err() == nil
 			}
 		}

@@ -68,6 +68,8 @@ type collection struct {
 	host     *host.Host
 	kinds    []facts.Kind
 	snapshot *facts.Snapshot
+
+	interrupted *[]facts.Kind // where not nil, kinds whose dump was interrupted are added here and are not missing
 }
 
 func (c *collection) wants(k facts.Kind) bool { return slices.Contains(c.kinds, k) }
@@ -96,7 +98,10 @@ func (c *collection) read(n *host.NS, ns *facts.Namespace, missing *map[facts.Ki
 		if err == nil {
 			err = r.read(n, ns)
 		}
-		if err != nil {
+		switch {
+		case err != nil && c.interrupted != nil && errors.Is(err, host.ErrInterrupted):
+			*c.interrupted = append(*c.interrupted, r.kind)
+		case err != nil:
 			miss(missing, r.kind, err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -84,9 +85,26 @@ func (n *NS) FD() int { return n.fd }
 // Do runs fn on a thread that is in the namespace, and returns fn's error. Goroutines that fn starts are not in it. Sockets that fn opens
 // stay in it for good.
 func (n *NS) Do(fn func() error) error {
-	done := make(chan error, 1)
-	go func() { done <- n.DoHere(fn) }()
-	return <-done
+	type outcome struct {
+		err      error
+		panicked any
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		var out outcome
+		defer func() {
+			if p := recover(); p != nil {
+				out.panicked = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			}
+			done <- out
+		}()
+		out.err = n.DoHere(fn)
+	}()
+	out := <-done
+	if out.panicked != nil { // it is the caller's to catch
+		panic(out.panicked)
+	}
+	return out.err
 }
 
 // DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. Where the thread cannot go back, which

@@ -86,7 +86,7 @@ func (m *Mender) allowed(changes []fix.Change) error {
 		case e.InForce() && e.does(changes):
 			return fmt.Errorf("%w (fix %d)", ErrInForce, e.ID)
 		}
-		if now.Sub(e.Began) < Hour {
+		if now.Sub(e.Began) < Hour && !(m.o.Anew && e.State == Gone) {
 			times++
 		}
 	}

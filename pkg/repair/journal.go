@@ -21,6 +21,7 @@ const (
 	compactSize = 1 << 20             // bytes above which the journal is compacted
 	keepFor     = 30 * 24 * time.Hour // how long what is over is remembered
 	keepAtMost  = 1000                // how many fixes that are over are remembered
+	keepGone    = 20                  // how many of one target that went with its device, as a tunnel does that is made anew again and again
 	maxWarnings = 20
 )
 
@@ -148,11 +149,16 @@ func (j *Journal) compact(now time.Time, limit int) error {
 }
 
 func retain(entries []*Entry, now time.Time) (kept []*Entry) {
-	over := 0
+	over, gone := 0, map[target]int{}
 	for i, e := range slices.Backward(entries) {
 		if e.InForce() || e.State == Contested {
 			kept = append(kept, e)
 			continue
+		}
+		if of := targetOf(e.Steps[0].Change); e.State == Gone && e.SetBack == nil && i < len(entries)-1 {
+			if gone[of]++; gone[of] > keepGone {
+				continue
+			}
 		}
 		over++
 		if i == len(entries)-1 || over <= keepAtMost && now.Sub(e.Changed) < keepFor {

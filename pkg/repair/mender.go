@@ -29,14 +29,16 @@ const (
 
 // Options is what a Mender works with. Kernel is needed, and Dir or Store.
 type Options struct {
-	Kernel Kernel
-	Dir    string        // of the journal and its lock
-	Store  Store         // instead of Dir
-	Wait   time.Duration // how long another process may keep the journal before Open fails with ErrBusy
-	Who    string        // the program, for the history and for whoever finds the journal locked
+	Kernel  Kernel
+	Dir     string        // of the journal and its lock
+	Store   Store         // instead of Dir
+	Earlier *Mender       // one of the same Dir that was closed: what it knew is not read again where nobody has written since; may be nil
+	Wait    time.Duration // how long another process may keep the journal before Open fails with ErrBusy
+	Who     string        // the program, for the history and for whoever finds the journal locked
 
 	Boot     BootFiles                 // nil: nothing outlives a boot
 	Udev     bool                      // offload features outlive the device: a udev rule sets them again
+	Anew     bool                      // a device that was made anew is another one: fixes that ended with their device do not count towards the limit
 	Suspects func(c fix.Change) string // what is known of who else sets a value, for people; may be nil
 
 	Watch time.Duration // how long a value must have stayed before the fix is verified; 0: it is read back once
@@ -53,6 +55,7 @@ type Mender struct {
 	store    Store
 	settled  []Entry
 	warnings []string
+	left     *stamp // of the journal when it was closed
 }
 
 // Open takes the lock, reads the journal and settles what a process left that died, or a boot that ended: [Mender.Settled] says what.
@@ -74,10 +77,14 @@ func Open(ctx context.Context, o Options) (*Mender, error) {
 		}
 		store = s
 	}
-	journal, err := openJournal(store)
+	journal, err := recall(o.Earlier, store)
+	if journal == nil && err == nil {
+		journal, err = openJournal(store)
+	}
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
+	o.Earlier = nil // it has given what it had
 	m := &Mender{o: o, journal: journal, store: store, warnings: journal.warnings}
 	if err := m.settle(ctx); err != nil {
 		m.warn("settle what was left: %v", err)
@@ -89,7 +96,10 @@ func Open(ctx context.Context, o Options) (*Mender, error) {
 }
 
 // Close gives the lock back.
-func (m *Mender) Close() error { return m.store.Close() }
+func (m *Mender) Close() error {
+	m.left = stampOf(m.store)
+	return m.store.Close()
+}
 
 // Entries are all fixes that the journal knows, in their order.
 func (m *Mender) Entries() []Entry { return m.journal.copies() }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +107,21 @@ func (s Skip) extent() extent {
 		return notApplicable
 	}
 	return notJudged
+}
+
+// How says what makes the fix with that index: nobody, for advice; the daemon or `netmendctl fix`; or only a person who names it.
+func (f *Finding) How(index int) string {
+	x := f.Fixes[index]
+	first := slices.IndexFunc(f.Fixes, func(x Fix) bool { return len(x.Changes) > 0 })
+	switch {
+	case x.Auto:
+		return "may run unasked"
+	case len(x.Changes) == 0:
+		return ""
+	case index == first:
+		return "netmendctl fix --check " + f.Check
+	}
+	return fmt.Sprintf("netmendctl fix --check %s=%d", f.Check, index+1)
 }
 
 // Page is the address of a check's page.

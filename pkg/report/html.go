@@ -35,6 +35,7 @@ type htmlPage struct {
 	Text    string
 	Rest    string
 	Version string
+	Live    *liveBar // nil: the page stays as it is
 }
 
 type htmlGroup struct {
@@ -49,7 +50,9 @@ type htmlFinding struct {
 	Doc   []markup
 }
 
-func writeHTML(w io.Writer, d *Document, _ Style) error {
+func writeHTML(w io.Writer, d *Document, _ Style) error { return writePage(w, d, nil) }
+
+func writePage(w io.Writer, d *Document, live *Live) error {
 	t, err := template.New("report").Funcs(template.FuncMap{"clean": Printable, "wires": func(d string) template.HTMLAttr {
 		return template.HTMLAttr(`d="` + d + `"`) // a path made of numbers alone
 	}}).Parse(htmlTemplate)
@@ -60,6 +63,11 @@ func writeHTML(w io.Writer, d *Document, _ Style) error {
 		Document: d, Style: template.CSS(htmlStyle), Script: template.JS(htmlScript), Picture: draw(d),
 		Policy: fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s'; base-uri 'none'; form-action 'none'", digest(htmlStyle), digest(htmlScript)),
 		About:  nodeParts(d.Node), Moment: momentParts(d), Text: summaryText(d.Summary), Rest: summaryRest(d.Summary), Skips: skipSections(d), Version: d.version,
+	}
+	if live != nil {
+		p.Live = &liveBar{*live, template.JS(liveScript)}
+		p.Policy = fmt.Sprintf("default-src 'none'; style-src '%s'; script-src '%s' '%s'; connect-src 'self'; base-uri 'none'; form-action 'none'",
+			digest(htmlStyle), digest(htmlScript), digest(liveScript))
 	}
 	for _, s := range []check.Severity{check.Critical, check.Warning, check.Info} {
 		if g := htmlFindings(d, s); len(g.Findings) > 0 {

@@ -54,8 +54,8 @@ func mdFinding(b *strings.Builder, f *Finding) {
 			label = "Or"
 		}
 		title := mdText(x.Title)
-		if x.Auto {
-			title += " (may run unasked)"
+		if how := f.How(i); how != "" {
+			title += " (" + mdText(how) + ")"
 		}
 		fmt.Fprintf(b, "\n**%s:** %s", label, title)
 		if x.Cost != "" {

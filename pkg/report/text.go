@@ -131,20 +131,20 @@ func (p *page) finding(f *Finding) {
 		p.labelled(4, label, text)
 		label = ""
 	}
-	for i, x := range f.Fixes {
-		p.fix(i, x)
+	for i := range f.Fixes {
+		p.fix(f, i)
 	}
 	p.labelled(4, "page", p.dim(Printable(f.URL)))
 }
 
-func (p *page) fix(i int, x Fix) {
-	label := "fix"
+func (p *page) fix(f *Finding, i int) {
+	x, label := f.Fixes[i], "fix"
 	if i > 0 {
 		label = "or"
 	}
 	title := Printable(x.Title)
-	if x.Auto {
-		title += " (may run unasked)"
+	if how := f.How(i); how != "" {
+		title += " (" + how + ")"
 	}
 	p.labelled(4, label, title)
 	for _, command := range x.Commands {

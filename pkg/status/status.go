@@ -43,6 +43,32 @@ type Document struct {
 	Fixes      []Fix       `json:"fixes"`      // in force, contested, or refused
 	Chain      Chain       `json:"chain"`      // of CNI plugins
 	Conditions []Condition `json:"conditions"` // what the daemon itself lacks, and what it can do; by name
+
+	Reports []Report `json:"reports,omitempty"` // the last of the plugin, the newest first; the socket fills them in
+	Omitted int      `json:"omitted,omitempty"` // findings that the socket left out of this copy, because there are too many to send
+}
+
+// Report is what the plugin told of one request that it warned of, refused, or could not judge.
+type Report struct {
+	At       time.Time       `json:"at"` // when it was heard
+	Command  string          `json:"command"`
+	Network  string          `json:"network,omitempty"`
+	Pod      string          `json:"pod,omitempty"` // namespace/name
+	NetNS    string          `json:"netns,omitempty"`
+	Verdict  string          `json:"verdict"` // warn, refuse or error
+	Code     uint            `json:"code,omitempty"`
+	Message  string          `json:"message,omitempty"`
+	Findings []ReportFinding `json:"findings,omitempty"`
+	Mended   []string        `json:"mended,omitempty"`
+	Millis   float64         `json:"ms"`
+}
+
+// ReportFinding is one finding of a [Report].
+type ReportFinding struct {
+	Check    string         `json:"check"`
+	Severity check.Severity `json:"severity"`
+	On       string         `json:"on"`
+	Message  string         `json:"message"`
 }
 
 // Versions of the parts.
@@ -123,6 +149,8 @@ const (
 	NodeState     = "node-state"     // the file for others was written
 	Clock         = "clock"          // the wall clock did not jump
 	CounterWindow = "counter-window" // the last window of the counters could be used
+	KernelWritten = "kernel-write"   // the kernel takes what is written to it
+	Checks        = "checks"         // every check ran to its end
 )
 
 // Condition is one thing that the daemon needs. OK is the healthy state of each.

@@ -2,6 +2,7 @@ package verdict
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,26 +18,55 @@ type Client struct {
 	in []byte
 }
 
-// errNobody says that there is no daemon to talk to.
-var errNobody = errors.New("no daemon")
+// ErrNobody says that there is no daemon to talk to.
+var ErrNobody = errors.New("no daemon")
 
-// Ask connects and sends the question. A socket that does not exist, is not root's, or whose queue is full gives an error at once.
-func Ask(path string) (*Client, error) {
+// Ask connects and asks for verdicts. A socket that does not exist, is not root's, or whose queue is full gives an error at once.
+func Ask(path string) (*Client, error) { return ask(path, AskVerdicts) }
+
+// Status asks for all that the daemon knows, and waits for it until the deadline. It gives a NodeStatus document, see package status. Its error is [ErrNobody]
+// where no daemon listens.
+func Status(path string, deadline time.Time) (document []byte, err error) {
+	c, err := ask(path, AskStatus)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	line, err := c.line(deadline, MaxStatus)
+	if err != nil {
+		return nil, err
+	}
+	var a StatusAnswer
+	if err := json.Unmarshal(line, &a); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
+	}
+	switch {
+	case a.Netmend != Version:
+		return nil, fmt.Errorf("%w: version %d, not %d", ErrAnswer, a.Netmend, Version)
+	case a.Error != "":
+		return nil, fmt.Errorf("the daemon says: %s", a.Error)
+	case len(a.Status) == 0:
+		return nil, fmt.Errorf("%w: it has no status", ErrAnswer)
+	}
+	return a.Status, nil
+}
+
+func ask(path, question string) (*Client, error) {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)
 	}
 	c := &Client{fd: fd}
-	if err := c.start(path); err != nil {
+	if err := c.start(path, question); err != nil {
 		return nil, errors.Join(fmt.Errorf("ask the daemon: %w", err), c.Close())
 	}
 	return c, nil
 }
 
-func (c *Client) start(path string) error {
+func (c *Client) start(path, question string) error {
 	// A full queue is EAGAIN (unix_stream_connect), a file without a listener ECONNREFUSED.
 	if err := unix.Connect(c.fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		return fmt.Errorf("%w: %w", errNobody, err)
+		return fmt.Errorf("%w: %w", ErrNobody, err)
 	}
 	peer, err := unix.GetsockoptUcred(c.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
@@ -45,7 +75,7 @@ func (c *Client) start(path string) error {
 	if uid := peer.Uid; uid != 0 && int(uid) != os.Geteuid() {
 		return fmt.Errorf("%w: user %d listens there", ErrAnswer, uid)
 	}
-	return c.send(Question{Netmend: Version, Ask: AskVerdicts})
+	return c.send(Question{Netmend: Version, Ask: question})
 }
 
 func (c *Client) send(q Question) error {
@@ -61,40 +91,59 @@ func (c *Client) send(q Question) error {
 	return err
 }
 
-// Answer waits for the answer until the deadline.
+// Answer waits for the answer until the deadline. One that has come by then is read, however late it is asked for.
 func (c *Client) Answer(deadline time.Time) (*Answer, error) {
-	for {
-		if i := bytes.IndexByte(c.in, '\n'); i >= 0 {
-			return Parse(c.in[:i])
+	line, err := c.line(deadline, MaxAnswer)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(line)
+}
+
+// line reads one line of at most so many bytes.
+func (c *Client) line(deadline time.Time, most int) ([]byte, error) {
+	seen := 0
+	for late := false; ; {
+		if i := bytes.IndexByte(c.in[seen:], '\n'); i >= 0 {
+			return c.in[:seen+i], nil
 		}
-		if len(c.in) > MaxAnswer {
-			return nil, fmt.Errorf("%w: more than %d bytes in a line", ErrAnswer, MaxAnswer)
+		if seen = len(c.in); seen > most {
+			return nil, fmt.Errorf("%w: more than %d bytes in a line", ErrAnswer, most)
 		}
-		if err := c.wait(deadline); err != nil {
+		if late {
+			return nil, fmt.Errorf("wait for the daemon: %w", os.ErrDeadlineExceeded)
+		}
+		var err error
+		if late, err = c.wait(deadline); err != nil {
 			return nil, fmt.Errorf("wait for the daemon: %w", err)
 		}
-		if err := c.read(); err != nil {
+		size := 4096
+		if late { // there is one chance left
+			size = most + 1
+		}
+		if err := c.read(size); err != nil {
 			return nil, fmt.Errorf("read the daemon's answer: %w", err)
 		}
 	}
 }
 
-func (c *Client) wait(deadline time.Time) error {
+// wait returns when there is something to read, or when the deadline has passed, which it says.
+func (c *Client) wait(deadline time.Time) (late bool, err error) {
 	for {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return os.ErrDeadlineExceeded
+			return true, nil
 		}
 		ts := unix.NsecToTimespec(int64(left))
 		n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(c.fd), Events: unix.POLLIN}}, &ts, nil)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
-			return err
+			return false, err
 		}
 	}
 }
 
-func (c *Client) read() error {
-	buf := make([]byte, 4096)
+func (c *Client) read(size int) error {
+	buf := make([]byte, size)
 	n, err := unix.Read(c.fd, buf)
 	switch {
 	case errors.Is(err, unix.EINTR) || errors.Is(err, unix.EAGAIN):

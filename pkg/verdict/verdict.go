@@ -18,20 +18,32 @@ const Version = 1
 // DefaultSocket is where the daemon listens.
 const DefaultSocket = "/run/netmend/netmend.sock"
 
-// Bounds of an answer.
+// Bounds of messages.
 const (
-	MaxAnswer = 64 << 10         // bytes
-	MaxAge    = 30 * time.Second // of the verdicts in it
+	MaxQuestion = 64 << 10         // bytes, news included
+	MaxAnswer   = 64 << 10         // bytes of an answer to AskVerdicts
+	MaxStatus   = 8 << 20          // bytes of an answer to AskStatus
+	MaxAge      = 30 * time.Second // of the verdicts in an answer
 )
 
-// AskVerdicts is the one question there is.
-const AskVerdicts = "verdicts"
+// The questions.
+const (
+	AskVerdicts = "verdicts" // of the plugin: what is known of the node
+	AskStatus   = "status"   // of netmendctl: all that the daemon knows, for people
+)
 
-// Question is what the plugin sends: a question, or news.
+// Question is what the daemon is sent: a question, or news.
 type Question struct {
 	Netmend int             `json:"netmend"`
 	Ask     string          `json:"ask,omitempty"`
 	Tell    json.RawMessage `json:"tell,omitempty"`
+}
+
+// StatusAnswer answers [AskStatus], and every question that cannot be answered: then it has an error.
+type StatusAnswer struct {
+	Netmend int             `json:"netmend"`
+	Status  json.RawMessage `json:"status,omitempty"` // a NodeStatus document, see package status
+	Error   string          `json:"error,omitempty"`
 }
 
 // Answer is what the daemon knows of its node. A check that is not among those judged says nothing, which is not the same as nothing found.

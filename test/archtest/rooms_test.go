@@ -38,7 +38,7 @@ var rooms = []room{
 		"a renderer gets a finished report; it must look the same for a snapshot from elsewhere, so it cannot read anything itself"},
 	{"pkg/kube", 4, []string{"pkg/facts", "pkg/check"}, []string{"*"},
 		"the only room that talks to Kubernetes"},
-	{"pkg/config", 5, []string{"pkg/facts", "pkg/check", "pkg/checks", "pkg/audit"}, []string{"sigs.k8s.io/yaml"},
+	{"pkg/config", 5, []string{"pkg/facts", "pkg/check", "pkg/checks", "pkg/audit", "pkg/verdict", "pkg/nodefs"}, []string{"sigs.k8s.io/yaml", "golang.org/x/sys"},
 		"the daemon's configuration file, decoded and checked; nothing of the node is read to do it"},
 	{"pkg/serve", 5, []string{"pkg/facts", "pkg/check", "pkg/verdict", "pkg/status", "pkg/report", "pkg/nodefs"}, []string{"golang.org/x/sys", "github.com/prometheus/client_golang"},
 		"what others may ask the daemon: it shows what the loop has published and can start nothing"},

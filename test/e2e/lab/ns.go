@@ -118,6 +118,12 @@ func (n *NS) Start(name string, args ...string) *Process {
 	return n.start(cmd, filepath.Base(name))
 }
 
+// StartCommand is [NS.Start] for a program that finds its way into the namespace itself. The name is that of its log.
+func (n *NS) StartCommand(cmd *exec.Cmd, name string) *Process {
+	n.t.Helper()
+	return n.start(cmd, name)
+}
+
 func (n *NS) start(cmd *exec.Cmd, name string) *Process {
 	n.t.Helper()
 	out, err := os.CreateTemp(n.t.TempDir(), name+"-*.log")

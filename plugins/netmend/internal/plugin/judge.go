@@ -23,6 +23,7 @@ type reading struct {
 	mu    sync.Mutex
 	facts *collect.PodFacts // the newest; nil for none yet
 	host  *host.Host        // once it is done
+	left  bool              // nobody waits for it any more
 	err   error
 	panic any
 	stack []byte
@@ -96,6 +97,7 @@ func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcom
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	c.host, r.left = r.host, !inTime
 	switch {
 	case r.panic != nil:
 		return panicked(r.panic, r.stack)
@@ -106,7 +108,7 @@ func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcom
 	}
 	v := &outcome{report: check.Run(r.facts.Snapshot, list), snapshot: r.facts.Snapshot, left: r.facts.Left}
 	if inTime { // else the goroutine still has them
-		v.host, c.host = r.host, r.host
+		v.host = r.host
 		if answer == nil {
 			answer = c.answer()
 		}
@@ -157,6 +159,10 @@ func (r *reading) read(ctx context.Context, o collect.PodOptions, after func(*co
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.left && h != nil {
+		_ = h.Close() // it was only read from
+		return
+	}
 	r.host, r.err = h, err
 }
 

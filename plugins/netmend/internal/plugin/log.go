@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,9 +20,13 @@ const (
 	levelDebug = "debug"
 )
 
-// logTime is how long a pod waits for its line to be written: a disk may hang. It is far beyond what a busy node needs, because a process that ends while it
-// writes leaves a torn line: the kernel cuts the write of a dying thread short at the next page (generic_perform_write, fatal_signal_pending).
-const logTime = 250 * time.Millisecond
+// How long a pod waits for its line to be written: a disk may hang. What has not begun to be written by openTime is not written at all. What has begun gets
+// writeTime more, far beyond what a busy node needs, because a process that ends while it writes leaves a torn line: the kernel cuts the write of a dying thread
+// short at the end of a page (generic_perform_write, fatal_signal_pending).
+const (
+	openTime  = 250 * time.Millisecond
+	writeTime = 5 * time.Second
+)
 
 // record is one call, as the log file, standard error and the daemon get it.
 type record struct {
@@ -141,6 +146,7 @@ func (l *logger) write(r *record) {
 		return
 	}
 	line := l.line(r)
+	var taken atomic.Bool // by who writes, or by who gives up
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -148,12 +154,22 @@ func (l *logger) write(r *record) {
 		if err != nil {
 			return
 		}
-		_, _ = unix.Write(fd, line) // a full disk is not the pod's fault
+		if taken.CompareAndSwap(false, true) {
+			_, _ = unix.Write(fd, line) // a full disk is not the pod's fault
+		}
 		_ = unix.Close(fd)
 	}()
 	select {
 	case <-done:
-	case <-time.After(logTime):
+		return
+	case <-time.After(openTime):
+	}
+	if taken.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case <-done:
+	case <-time.After(writeTime):
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
@@ -18,6 +19,7 @@ type Plugin struct {
 	out, err io.Writer
 	start    time.Time
 	checks   func(*Config, func(string) bool) []*check.Check
+	result   []byte // what ADD hands on; it is written when nothing can fail any more
 }
 
 // New makes a plugin whose time begins now.
@@ -30,15 +32,12 @@ func versions() []string { return []string{"0.3.0", "0.3.1", "0.4.0", "1.0.0", "
 
 // Main serves the one request that environment and standard input hold, and gives the exit code.
 func (p *Plugin) Main() int {
-	funcs := skel.CNIFuncs{
-		Add:   p.Add,
-		Check: p.Check,
-		// Nothing was left behind, so there is nothing to take back, whatever the configuration says.
-		Del:    func(a *skel.CmdArgs) error { return p.nothing("DEL", a) },
-		GC:     func(a *skel.CmdArgs) error { return p.nothing("GC", a) },
-		Status: p.Status,
+	e := p.serve()
+	if e == nil && len(p.result) > 0 {
+		if _, err := p.out.Write(p.result); err != nil {
+			e = types.NewError(types.ErrIOFailure, "write result: "+err.Error(), "")
+		}
 	}
-	e := skel.PluginMainFuncsWithError(funcs, version.PluginSupports(versions()...), "netmend: a chained CNI plugin that checks a pod's network before the pod starts")
 	if e == nil {
 		return 0
 	}
@@ -48,15 +47,33 @@ func (p *Plugin) Main() int {
 	return 1
 }
 
-// Add judges a new pod. It writes the result of the plugins before it, unchanged but for what was mended, or gives the error that refuses the pod.
+// serve finds out what is asked and answers it.
+func (p *Plugin) serve() (e *types.Error) {
+	defer func() {
+		if r := recover(); r != nil {
+			fmt.Fprintf(p.err, "netmend: panic: %v\n%s", r, debug.Stack())
+			e = types.NewError(types.ErrInternal, fmt.Sprint("netmend: internal error: ", r), "standard error has the stack")
+		}
+	}()
+	return skel.PluginMainFuncsWithError(skel.CNIFuncs{
+		Add:   p.Add,
+		Check: p.Check,
+		// Nothing was left behind, so there is nothing to take back, whatever the configuration says.
+		Del:    func(a *skel.CmdArgs) error { return p.nothing("DEL", a) },
+		GC:     func(a *skel.CmdArgs) error { return p.nothing("GC", a) },
+		Status: p.Status,
+	}, version.PluginSupports(versions()...), "netmend: a chained CNI plugin that checks a pod's network before the pod starts")
+}
+
+// Add judges a new pod. It hands on the result of the plugins before it, unchanged but for what was mended, or gives the error that refuses the pod.
 func (p *Plugin) Add(a *skel.CmdArgs) error {
 	c, out, err := p.begin("ADD", a)
 	if err != nil {
 		return err
 	}
 	defer c.close()
-	v := p.guarded(c, func() *outcome { return p.judge(c, true) })
-	if err := p.finish(c, v); err != nil {
+	v, err := p.guarded(c, func() *outcome { return p.judge(c, true) })
+	if err != nil {
 		return err
 	}
 	if len(v.mtu) > 0 {
@@ -64,9 +81,7 @@ func (p *Plugin) Add(a *skel.CmdArgs) error {
 			out = patched
 		}
 	}
-	if _, err := p.out.Write(out); err != nil {
-		return types.NewError(types.ErrIOFailure, "write result: "+err.Error(), "")
-	}
+	p.result = out
 	return nil
 }
 
@@ -77,7 +92,8 @@ func (p *Plugin) Check(a *skel.CmdArgs) error {
 		return err
 	}
 	defer c.close()
-	return p.finish(c, p.guarded(c, func() *outcome { return p.judge(c, false) }))
+	_, err = p.guarded(c, func() *outcome { return p.judge(c, false) })
+	return err
 }
 
 // Status judges the node by the checks of gate.
@@ -87,7 +103,8 @@ func (p *Plugin) Status(a *skel.CmdArgs) error {
 		return err
 	}
 	defer c.close()
-	return p.finish(c, p.guarded(c, func() *outcome { return p.judgeNode(c) }))
+	_, err = p.guarded(c, func() *outcome { return p.judgeNode(c) })
+	return err
 }
 
 // nothing is a request that always succeeds. It is logged where the configuration can be read.
@@ -120,19 +137,22 @@ func (p *Plugin) begin(command string, a *skel.CmdArgs) (*call, []byte, error) {
 	return c, out, nil
 }
 
-// guarded turns a panic into an outcome: a pass or an error, as failurePolicy says.
-func (p *Plugin) guarded(c *call, judge func() *outcome) (v *outcome) {
+// guarded judges and tells what came of it. A panic becomes an outcome: a pass or an error, as failurePolicy says.
+func (p *Plugin) guarded(c *call, judge func() *outcome) (v *outcome, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			v = panicked(r, debug.Stack())
+			err = p.finish(c, v)
 		}
 	}()
-	if c.conf.Mode == ModeOff && len(c.conf.Checks) == 0 {
-		return &outcome{verdict: verdictOff}
+	v = &outcome{verdict: verdictOff}
+	if c.conf.Mode != ModeOff || len(c.conf.Checks) > 0 {
+		v = judge()
 	}
-	return judge()
+	return v, p.finish(c, v)
 }
 
 func panicked(r any, stack []byte) *outcome {
-	return &outcome{verdict: verdictError, panicked: fmt.Sprint(r), stack: string(stack)}
+	text, elsewhere, _ := strings.Cut(fmt.Sprint(r), "\n") // behind it stands the stack of another goroutine
+	return &outcome{verdict: verdictError, panicked: text, stack: elsewhere + string(stack)}
 }

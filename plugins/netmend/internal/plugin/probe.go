@@ -15,6 +15,12 @@ const (
 	probeBound = 250 * time.Millisecond // beyond which nobody waits for it
 )
 
+// answer is what one link was told.
+type answer struct {
+	probes []facts.Probe
+	panic  any
+}
+
 // probe asks the pod's links who else has their addresses, all at the same time. A link that cannot be asked stays without an answer.
 func probe(s *facts.Snapshot, h *host.Host) {
 	for i := range s.Pods {
@@ -23,7 +29,7 @@ func probe(s *facts.Snapshot, h *host.Host) {
 		if err != nil {
 			return
 		}
-		answers := make(chan []facts.Probe, len(p.Links))
+		answers := make(chan answer, len(p.Links))
 		for _, l := range p.Links {
 			var addrs []netip.Addr
 			for _, a := range p.Addresses {
@@ -32,18 +38,25 @@ func probe(s *facts.Snapshot, h *host.Host) {
 				}
 			}
 			go func() {
-				var probes []facts.Probe
+				var a answer
+				defer func() {
+					a.panic = recover()
+					answers <- a
+				}()
 				_ = ns.Do(func() (err error) { // one that cannot be asked stays without an answer
 					if len(addrs) > 0 && l.Up {
-						probes, err = ns.ProbeAddresses(l, addrs, probeCount, probePause)
+						a.probes, err = ns.ProbeAddresses(l, addrs, probeCount, probePause)
 					}
 					return err
 				})
-				answers <- probes
 			}()
 		}
 		for range p.Links {
-			p.Probes = append(p.Probes, <-answers...)
+			a := <-answers
+			if a.panic != nil {
+				panic(a.panic) // where it is caught
+			}
+			p.Probes = append(p.Probes, a.probes...)
 		}
 		_ = ns.Close() // it was only read from
 	}

@@ -1,8 +1,10 @@
-package cniconf
+package nodefs
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,11 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifier says that something has changed in directories, not what: whoever hears of it looks at all of it anyway, so a queue that overflows loses nothing.
-type notifier struct {
+// Notifier says that something has changed in directories, not what: whoever hears of it looks at all of it anyway, so a queue that overflows loses nothing.
+// Make one with [NewNotifier]. It belongs to one goroutine.
+type Notifier struct {
 	file    *os.File
 	watches map[string]int // descriptors by the path that is watched
-	changed chan struct{}  // closed when reading has failed
+	changed chan struct{}
 }
 
 const (
@@ -23,18 +26,19 @@ const (
 	parentEvents  = unix.IN_CREATE | unix.IN_MOVED_TO // a directory that is missing appears
 )
 
-func newNotifier() (*notifier, error) {
+// NewNotifier opens an inotify instance.
+func NewNotifier() (*Notifier, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return nil, fmt.Errorf("watch CNI configuration: inotify: %w: raise fs.inotify.max_user_instances", err)
+		return nil, fmt.Errorf("inotify: %w: raise fs.inotify.max_user_instances", err)
 	}
-	n := &notifier{file: os.NewFile(uintptr(fd), "inotify"), watches: map[string]int{}, changed: make(chan struct{}, 1)}
+	n := &Notifier{file: os.NewFile(uintptr(fd), "inotify"), watches: map[string]int{}, changed: make(chan struct{}, 1)}
 	go n.read()
 	return n, nil
 }
 
 // read ends when the file is closed.
-func (n *notifier) read() {
+func (n *Notifier) read() {
 	defer close(n.changed)
 	buf := make([]byte, 64<<10)
 	for {
@@ -48,11 +52,15 @@ func (n *notifier) read() {
 	}
 }
 
-func (n *notifier) close() error { return n.file.Close() }
+// Changed gives something after a change, once for any number of them. It is closed when reading has failed: nothing is heard from then on.
+func (n *Notifier) Changed() <-chan struct{} { return n.changed }
 
-// watch makes the directories be watched, or where one is missing the nearest above it that is there. Called again before each look it follows
+// Close ends the watching.
+func (n *Notifier) Close() error { return n.file.Close() }
+
+// Watch makes the directories be watched, or where one is missing the nearest above it that is there. Called again before each look it follows
 // directories that are replaced: adding a watch of the same inode changes nothing.
-func (n *notifier) watch(dirs ...string) error {
+func (n *Notifier) Watch(dirs ...string) error {
 	conn, err := n.file.SyscallConn()
 	if err != nil {
 		return err
@@ -66,7 +74,7 @@ func (n *notifier) watch(dirs ...string) error {
 			}
 		}
 		for path, wd := range n.watches {
-			if _, ok := want[path]; !ok && !slices.Contains(values(want), wd) {
+			if _, ok := want[path]; !ok && !slices.Contains(slices.Collect(maps.Values(want)), wd) {
 				_, _ = unix.InotifyRmWatch(int(fd), uint32(wd)) // it may be gone with its directory
 			}
 		}
@@ -75,7 +83,7 @@ func (n *notifier) watch(dirs ...string) error {
 	return errors.Join(err, failed)
 }
 
-func (n *notifier) add(fd int, dir string, want map[string]int) error {
+func (n *Notifier) add(fd int, dir string, want map[string]int) error {
 	for path := dir; ; path = filepath.Dir(path) {
 		events := uint32(parentEvents | selfEvents | unix.IN_MASK_ADD)
 		if path == dir {
@@ -104,9 +112,8 @@ func below(path, dir string) string {
 	return dir
 }
 
-func values(m map[string]int) (out []int) {
-	for _, v := range m {
-		out = append(out, v)
-	}
-	return out
+// exists says whether there is a file, or a link to nowhere, of that name.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }

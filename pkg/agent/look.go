@@ -1,0 +1,254 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/collect"
+	"github.com/netmend/netmend/pkg/config"
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/fix"
+	"github.com/netmend/netmend/pkg/repair"
+	"github.com/netmend/netmend/pkg/status"
+)
+
+// first reads everything, judges, mends, and looks whether that helped. It says whether the node could be read.
+func (l *loop) first(ctx context.Context) bool {
+	began, reading := l.clock(), l.mind.begin()
+	s, err := l.node.Collect(ctx, l.kinds(), l.conf.Intent)
+	if err != nil {
+		l.unread(err)
+		return false
+	}
+	l.mind.take(nil, s, l.kinds(), reading, began)
+	l.mind.born = map[int]time.Time{}
+	l.tookStock(ctx, "start", began, true)
+	if l.mendDue(ctx, l.clock()) {
+		l.prove(ctx)
+	}
+	return true
+}
+
+// prove reads again what was mended, so that a node is not called ready, or faulty, before it is known.
+func (l *loop) prove(ctx context.Context) {
+	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
+	kinds, cause := l.todo.split(func(facts.Kind) bool { return true })
+	s, stale, err := l.node.Update(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
+	if err != nil {
+		l.unread(err)
+		return
+	}
+	l.todo.add(cause, stale...)
+	l.mind.take(base, s, without(kinds, stale), reading, began)
+	l.tookStock(ctx, cause, began, false)
+}
+
+// lookQuick reads what the loop reads itself, and judges and mends the tunnels.
+func (l *loop) lookQuick(ctx context.Context) {
+	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
+	urgent := l.todo.urgent
+	kinds, cause := l.todo.takeQuick()
+	s, stale, err := l.node.Update(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
+	if err != nil {
+		l.quickPace.done(began, l.clock())
+		if ctx.Err() == nil {
+			l.unread(err)
+			l.todo.add(cause, kinds...)
+		}
+		return
+	}
+	l.mind.take(base, s, without(kinds, stale), reading, began)
+	l.todo.add(cause, stale...)
+	l.audit.Cause = cause
+	if urgent {
+		l.judged(l.judge(device), l.clock())
+		l.mendDue(ctx, l.clock())
+	}
+	l.quickPace.done(began, l.clock())
+	l.meter.Audited(l.clock().Sub(began).Seconds())
+	l.tally(began, cause, false)
+}
+
+func without(kinds, but []facts.Kind) []facts.Kind {
+	return slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool { return slices.Contains(but, k) })
+}
+
+// judgeAll lets every dirty check judge.
+func (l *loop) judgeAll(ctx context.Context) {
+	began := l.clock()
+	l.judged(l.judge(all), began)
+	l.proofs.try(l.mind.now, l.mind.born, func(f check.Finding) bool { return l.a.o.Suite.Unasked(f, 0) || l.chosen(f.Check) }, began)
+	l.judgePace.done(began, l.clock())
+	l.looked = true
+}
+
+func (l *loop) chosen(name string) bool {
+	for _, c := range l.conf.Choices() {
+		if c.Check == name {
+			return true
+		}
+	}
+	return false
+}
+
+// tookStock judges after everything was read, or what was mended.
+func (l *loop) tookStock(ctx context.Context, cause string, began time.Time, full bool) {
+	l.judgeAll(ctx)
+	l.meter.Audited(l.clock().Sub(began).Seconds())
+	l.tally(began, cause, full)
+}
+
+// tally writes down that a look has ended.
+func (l *loop) tally(began time.Time, cause string, full bool) {
+	now := l.clock()
+	a := &l.audit
+	a.At, a.Seconds, a.Cause = began.UTC(), now.Sub(began).Seconds(), cause
+	a.Total++
+	if full {
+		a.Full = began.UTC()
+	}
+	l.judgedAt.Store(began.UnixNano())
+	l.looked = true
+	l.readable(now)
+}
+
+// judged makes what checks have said part of the findings' lives.
+func (l *loop) judged(which map[string]bool, now time.Time) {
+	l.report = l.mind.report()
+	fresh := func(on facts.Ref) bool {
+		if !l.ready {
+			return true
+		}
+		at, born := l.mind.born[on.Index]
+		return born && now.Sub(at) < youngTunnel && on.NetNS == l.mind.now.Host.Inode
+	}
+	came, went := l.lives.see(now, l.report, which, l.mind.whole, fresh)
+	l.decideAll()
+	for _, v := range came {
+		l.changed = true
+		level := l.log.Info
+		if l.conf.Severity(v.finding) > check.Info {
+			level = l.log.Warn
+		}
+		level("found", "check", v.key.check, "severity", l.conf.Severity(v.finding).String(), "on", v.key.name, "message", v.finding.Message)
+	}
+	for _, v := range went {
+		l.changed = true
+		l.log.Info("resolved", "check", v.key.check, "on", v.key.name, "fix", v.fix, "lasted", now.Sub(v.first).Round(time.Millisecond).String())
+	}
+	if l.ready && !slices.Equal(reasons(l.skips), reasons(l.report.Skipped)) {
+		l.changed = true
+	}
+	l.skips, l.audit.Judged = l.report.Skipped, nil
+	for _, c := range l.mind.checks {
+		if l.mind.whole(c.Name, 0) {
+			l.audit.Judged = append(l.audit.Judged, c.Name)
+		}
+	}
+	message := ""
+	if len(l.broken) > 0 {
+		message = plural(len(l.broken), "check") + " failed by a fault of netmend; the others go on"
+	}
+	l.conditions.set(now, status.Checks, message)
+}
+
+func reasons(skips []check.Skip) []string {
+	out := make([]string, len(skips))
+	for i, s := range skips {
+		out[i] = s.Check + s.Reason
+	}
+	return out
+}
+
+// unread says that nothing could be read.
+func (l *loop) unread(err error) {
+	now := l.clock()
+	l.changed = l.conditions.set(now, status.NodeRead, fmt.Sprintf("what was known before is shown, and is read again in %s: %v", afterFailed, err)) || l.changed
+	l.readAgain = now.Add(afterFailed)
+}
+
+// readable says which kinds could not be read.
+func (l *loop) readable(now time.Time) {
+	var lost []string
+	for _, k := range l.mind.now.Kinds {
+		if why, missing := l.mind.now.Missing[k]; missing {
+			lost = append(lost, fmt.Sprintf("%s (%s)", k, why))
+		}
+	}
+	message := ""
+	if len(lost) > 0 {
+		message = "could not read " + strings.Join(lost[:min(len(lost), 3)], "; ")
+		if len(lost) > 3 {
+			message += fmt.Sprintf("; and %d more kinds", len(lost)-3)
+		}
+		message += ": checks that need them are skipped"
+	}
+	l.changed = l.conditions.set(now, status.NodeRead, message) || l.changed
+}
+
+// glance looks at single links that an event names, and at once mends a tunnel that was made anew with a fault that was proven before.
+func (l *loop) glance(ctx context.Context, indexes []int) {
+	var ask []int
+	for _, i := range indexes {
+		known := l.mind.now.Host.Link(i)
+		if known == nil || known.Tunnel != nil {
+			ask = append(ask, i)
+		}
+		l.todo.urgent = l.todo.urgent || known != nil && known.Tunnel != nil
+		l.lookDue = l.lookDue || l.mended(i)
+	}
+	if len(ask) == 0 {
+		return
+	}
+	links, err := l.node.Glance(ask)
+	if err != nil {
+		l.log.Debug("glance", "error", err) // the look that follows says it
+		return
+	}
+	now := l.clock()
+	for i := range links {
+		if links[i].Tunnel == nil {
+			continue
+		}
+		l.todo.urgent = true
+		if p, ok := l.proofs.fits(&links[i], now); ok && l.conf.Mode == config.Fix && !now.Before(l.journalAgain) {
+			l.mendAnew(ctx, p)
+		}
+	}
+}
+
+// mended says whether a fix is in force on a link of the node.
+func (l *loop) mended(index int) bool {
+	for i := range l.entries {
+		e := &l.entries[i]
+		if e.InForce() && e.On.Index == index && e.On.NetNS == l.mind.now.Host.Inode {
+			return true
+		}
+	}
+	return false
+}
+
+// mendAnew mends a tunnel that was made anew, and writes down that it had the fault.
+func (l *loop) mendAnew(ctx context.Context, p fix.Proposal) {
+	known := l.proofs[p.On.Name]
+	v := &life{again: time.Time{}}
+	l.session(ctx, 0, func(m *repair.Mender) {
+		if !l.apply(ctx, m, p, v) {
+			return
+		}
+		now := l.clock()
+		known.finding, known.proposal = known.expected(p), p
+		k := key{p.Check, p.On.NetNS, p.On.Name, 0}
+		if l.lives.held[k] == nil {
+			lived := l.lives.born(k, known.finding, now)
+			lived.fix, lived.seen, lived.static = v.fix, 1, true
+			l.lives.end(lived, now)
+		} else {
+			l.lives.held[k].fix = v.fix
+		}
+	})
+}

@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/collect"
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// mind is what is known of the node: its facts, and what each check says of them.
+type mind struct {
+	checks []*check.Check
+	now    *facts.Snapshot // nil before the first audit
+	parts  map[string]*check.Report
+	dirty  map[string]bool // checks whose facts have changed since they judged
+
+	reading uint64                   // the number of the last reading that was begun
+	read    map[facts.Kind]uint64    // in which reading a kind was read
+	at      map[facts.Kind]time.Time // when
+	born    map[int]time.Time        // links of the node that have appeared since the first audit, and when; of the last minute
+}
+
+func newMind(checks []*check.Check) *mind {
+	return &mind{
+		checks: checks, parts: map[string]*check.Report{}, dirty: map[string]bool{},
+		read: map[facts.Kind]uint64{}, at: map[facts.Kind]time.Time{}, born: map[int]time.Time{},
+	}
+}
+
+// begin numbers a reading that begins now.
+func (m *mind) begin() uint64 {
+	m.reading++
+	return m.reading
+}
+
+// take makes what was read of the kinds part of what is known, but for what was read again meanwhile. Base is the snapshot from which s was made; nil where s
+// was read by itself.
+func (m *mind) take(base, s *facts.Snapshot, kinds []facts.Kind, reading uint64, began time.Time) {
+	kinds = slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool { return m.read[k] > reading })
+	old := m.now
+	if m.now == nil || base == m.now {
+		m.now = s
+	} else {
+		m.now = collect.Merge(m.now, s, kinds)
+	}
+	for _, k := range kinds {
+		m.read[k], m.at[k] = reading, began
+	}
+	m.births(old, began)
+	m.soil(kinds)
+}
+
+// births notes which links are new.
+func (m *mind) births(old *facts.Snapshot, at time.Time) {
+	for index, t := range m.born {
+		if at.Sub(t) > time.Minute {
+			delete(m.born, index)
+		}
+	}
+	if old == nil || len(old.Host.Links) == 0 {
+		return
+	}
+	for i := range m.now.Host.Links {
+		l := &m.now.Host.Links[i]
+		if was := old.Host.Link(l.Index); (was == nil || was.Name != l.Name) && len(m.born) < maxLinks {
+			m.born[l.Index] = at
+		}
+	}
+}
+
+// soil marks the checks that the kinds can bring to another judgement.
+func (m *mind) soil(kinds []facts.Kind) {
+	for _, c := range m.checks {
+		if slices.ContainsFunc(uses(c), func(k facts.Kind) bool { return slices.Contains(kinds, k) }) {
+			m.dirty[c.Name] = true
+		}
+	}
+}
+
+// whole says whether a check could judge all there is in a namespace: 0 is the node's.
+func (m *mind) whole(name string, netns uint64) bool {
+	part := m.parts[name]
+	return part != nil && !slices.ContainsFunc(part.Skipped, func(s check.Skip) bool {
+		return !s.Partial && (s.On == nil || s.On.NetNS == netns)
+	})
+}
+
+// report joins what all checks say.
+func (m *mind) report() *check.Report { return check.Join(m.now.Host.Inode, m.checks, m.parts) }

@@ -1,0 +1,172 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/netmend/netmend/pkg/collect"
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/status"
+)
+
+// dearChains is how many chains make a packet filter dear: its counters are then not read each minute.
+const dearChains = 2000
+
+// job is something that is read beside the loop.
+type job struct {
+	kinds   []facts.Kind
+	pods    bool
+	full    bool
+	counter bool // the counters
+	told    bool // it is there because the kernel told of a change
+	cause   string
+	without []facts.Kind // of the counters
+
+	base    *facts.Snapshot
+	reading uint64
+	began   time.Time
+
+	s     *facts.Snapshot
+	stale []facts.Kind
+	count *collect.Reading
+	err   error
+}
+
+// jobDue says whether something is to be read beside the loop now.
+func (l *loop) jobDue(now time.Time) bool {
+	if now.Before(l.readAgain) {
+		return false
+	}
+	if !now.Before(l.fullAt) || !now.Before(l.windowAt) {
+		return true
+	}
+	return l.todo.hasSlow() && !now.Before(l.slowPace.next())
+}
+
+// startJob begins the most urgent: what the kernel told of, then everything, then the counters.
+func (l *loop) startJob(ctx context.Context) {
+	now := l.clock()
+	j := &job{base: l.mind.now, began: now, reading: l.mind.begin()}
+	switch {
+	case l.todo.hasSlow() && !now.Before(l.slowPace.next()):
+		j.kinds, j.pods, j.full, j.cause = l.todo.takeSlow()
+		j.told = true
+	case !now.Before(l.fullAt):
+		j.full, j.cause = true, "timer"
+	default:
+		j.counter, j.cause, j.without = true, "window", l.dear()
+		l.windowAt = now.Add(l.conf.CounterWindow)
+	}
+	if j.full {
+		l.fullAt = now.Add(jitter(l.conf.FullAudit))
+	}
+	l.job = j
+	node, kinds, intent := l.node, l.kinds(), l.conf.Intent
+	go func() {
+		switch {
+		case j.counter:
+			j.count, j.err = node.Read(ctx, j.base, j.without)
+		case j.full:
+			j.kinds = kinds
+			j.s, j.err = node.Collect(ctx, kinds, intent)
+		default:
+			j.s, j.stale, j.err = node.Update(ctx, j.base, collect.UpdateOptions{Kinds: j.kinds, Pods: j.pods, Intent: intent})
+		}
+		l.jobs <- j // there is room: only one is under way
+	}()
+}
+
+// dear are the kinds of counters that are not worth their price each minute: packet filters with thousands of chains.
+func (l *loop) dear() []facts.Kind {
+	var out []facts.Kind
+	chains := map[string]int{}
+	for _, t := range l.mind.now.Host.Tables {
+		chains[t.Backend] += len(t.Chains)
+		for _, n := range t.Bulk {
+			chains[t.Backend] += n
+		}
+	}
+	if chains[facts.BackendNFT] > dearChains {
+		out = append(out, facts.KindNFTables)
+	}
+	if chains[facts.BackendLegacy] > dearChains {
+		out = append(out, facts.KindLegacy)
+	}
+	return out
+}
+
+// finish takes what was read beside the loop.
+func (l *loop) finish(ctx context.Context, j *job) {
+	l.job = nil
+	now := l.clock()
+	if !j.counter {
+		l.slowPace.done(j.began, now)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return
+	case j.err != nil && j.counter:
+		l.changed = l.conditions.set(now, status.CounterWindow, fmt.Sprintf("counters are no evidence until they can be read: %v", j.err)) || l.changed
+		l.earlyRead = nil
+		return
+	case j.err != nil:
+		l.unread(j.err)
+		if !errors.Is(j.err, context.Canceled) {
+			l.todo.full = true
+			l.todo.because(j.cause)
+		}
+		return
+	case j.counter:
+		l.window(j)
+		return
+	}
+	kinds := without(j.kinds, j.stale)
+	if j.pods {
+		kinds = append(kinds, facts.KindPods)
+	}
+	l.todo.add(j.cause, j.stale...)
+	if j.full { // it was read by itself, without the deltas of the last window
+		j.base = nil
+	}
+	l.mind.take(j.base, j.s, kinds, j.reading, j.began)
+	for _, k := range kinds {
+		if _, missing := l.mind.now.Missing[k]; missing {
+			l.meter.Unread(k)
+		}
+	}
+	l.tookStock(ctx, j.cause, j.began, j.full)
+	if j.full {
+		l.lookDue = true
+		l.fullLook(ctx)
+	}
+}
+
+// fullLook does what goes with a look at everything.
+func (l *loop) fullLook(ctx context.Context) {
+	if err := l.node.Writable(); err != nil {
+		l.changed = l.conditions.set(l.clock(), status.KernelWritten, "what is found cannot be mended: "+err.Error()) || l.changed
+	}
+	if !l.chain.state.Kept {
+		l.startChain(ctx)
+	}
+	freeMemory()
+}
+
+// window makes a reading of the counters the end of a window, and the beginning of the next.
+func (l *loop) window(j *job) {
+	early := l.earlyRead
+	l.earlyRead = j.count
+	if early == nil {
+		return
+	}
+	s, back := j.count.Since(early, l.mind.now)
+	message := ""
+	if back > 0 {
+		message = plural(back, "counter") + " went back in the last window: it was reset, or has wrapped, and is no evidence in it"
+	}
+	l.changed = l.conditions.set(l.clock(), status.CounterWindow, message) || l.changed
+	l.mind.take(l.mind.now, s, counted(j.without), j.reading, j.began)
+	l.tally(j.began, "window", false)
+}

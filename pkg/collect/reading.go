@@ -1,0 +1,127 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host"
+)
+
+// Reading is one reading of the counters of a node and its pods, to be kept until the next gives it a meaning. The zero value is not usable.
+type Reading struct {
+	at    time.Time
+	kinds []facts.Kind
+	host  facts.Namespace
+	pods  map[uint64]*facts.Namespace
+	fill  *facts.NeighbourTable
+}
+
+// Read reads the counters of a snapshot's node and of its pods, but not the kinds in without.
+func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.Kind) (*Reading, error) {
+	r := &Reading{at: time.Now(), host: facts.Namespace{Inode: s.Host.Inode}, pods: map[uint64]*facts.Namespace{}}
+	skip := func(k facts.Kind) bool { return slices.Contains(without, k) }
+	for k := range sampledKinds() {
+		if s.Has(k) && !skip(k) {
+			r.kinds = append(r.kinds, k)
+		}
+	}
+	c := &collection{ctx: ctx, host: h, kinds: s.Kinds, snapshot: s}
+	node := h.Node()
+	err := node.Do(func() (err error) {
+		r.host = c.sampleAgain(node, &s.Host, func(k facts.Kind) bool { return s.Has(k) && !skip(k) })
+		if s.Has(facts.KindNeighbourTable) {
+			r.kinds = append(r.kinds, facts.KindNeighbourTable)
+			r.fill, err = node.NeighbourTable()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	pods := make([]*facts.Namespace, len(s.Pods))
+	parallel(len(s.Pods), func(i int) {
+		pods[i] = c.readPodAgain(&s.Pods[i], func(k facts.Kind) bool { return s.PodHas(&s.Pods[i], k) && !skip(k) })
+	})
+	for _, p := range pods {
+		if p != nil {
+			r.pods[p.Inode] = p
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("read counters: %w", err)
+	}
+	return r, nil
+}
+
+// readPodAgain reads what holds counters in a pod; nil where its namespace is gone or cannot be entered any more.
+func (c *collection) readPodAgain(pod *facts.Namespace, has func(facts.Kind) bool) (again *facts.Namespace) {
+	ns, err := c.host.Namespace(pod.Path)
+	if err != nil || c.ctx.Err() != nil {
+		return nil
+	}
+	defer func() {
+		if errors.Join(err, ns.Close()) != nil {
+			again = nil
+		}
+	}()
+	if ns.Inode != pod.Inode {
+		return nil
+	}
+	err = ns.Do(func() error {
+		n := c.sampleAgain(ns, pod, has)
+		again = &n
+		return nil
+	})
+	return again
+}
+
+// Since gives the snapshot with the counters of this reading, and how much they have grown since the earlier one. Back is how many counters are smaller than they
+// were: they were reset, or have wrapped, and have no growth. Both readings stay as they are, but that they share with the snapshot.
+func (r *Reading) Since(earlier *Reading, s *facts.Snapshot) (out *facts.Snapshot, back int) {
+	later := *s
+	later.Window = &facts.Window{Seconds: r.at.Sub(earlier.at).Seconds()}
+	later.Taken = r.at.UTC()
+	kinds := slices.DeleteFunc(slices.Clone(r.kinds), func(k facts.Kind) bool {
+		switch k {
+		case facts.KindLinks, facts.KindTunnels, facts.KindPodLinks: // of links only the growth is taken: they themselves may have changed since
+			return true
+		}
+		_, missing := r.host.Missing[k]
+		return missing
+	})
+	g := growth(&earlier.host, &r.host, &back)
+	n := &facts.Snapshot{Taken: later.Taken, Node: s.Node, Host: g}
+	if r.fill != nil {
+		fill := *r.fill
+		if earlier.fill != nil {
+			fill = fillGrowth(earlier.fill, r.fill)
+		}
+		n.NeighbourTable = &fill
+	}
+	later = *Merge(&later, n, kinds)
+	later.Host.Links = linkGrowth(s.Host.Links, g.Links)
+	later.Pods = slices.Clone(s.Pods)
+	for i := range later.Pods {
+		p := &later.Pods[i]
+		now, was := r.pods[p.Inode], earlier.pods[p.Inode]
+		if now == nil {
+			continue
+		}
+		if was == nil {
+			was = &facts.Namespace{}
+		}
+		g := growth(was, now, &back)
+		p.Links = linkGrowth(p.Links, g.Links)
+		if g.Counters != nil {
+			p.Counters = g.Counters
+		}
+		if _, missing := now.Missing[facts.KindSockets]; !missing && s.PodHas(p, facts.KindSockets) {
+			p.UDPSockets, p.Listeners = g.UDPSockets, g.Listeners
+		}
+	}
+	return &later, back
+}
