@@ -102,7 +102,7 @@ func (c *podCollection) readServices() {
 		if !missing || !c.s.Node.Kubelet && c.s.Proxy.Mode == "" {
 			return nil
 		}
-		if err := c.ctx.Err(); err != nil {
+		if err := c.late(); err != nil {
 			return err
 		}
 		if c.s.Agents, err = c.host.Carrier(c.s.Proxy); err == nil {

@@ -21,7 +21,7 @@ type BriefServices struct {
 // and its few rules in iptables mode, one route in IPVS mode. What that cannot answer is left out. The legacy backend gives ErrDear, because the
 // kernel hands its tables out whole only. It must be called inside Do.
 func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, error) {
-	v := vipReader{ns: n}
+	v := vipReader{ns: n, brief: true}
 	defer v.close()
 	b := &BriefServices{}
 	if err := v.briefMode(&b.Proxy); err != nil {
@@ -116,24 +116,6 @@ func (v *vipReader) briefly(mode string, s facts.ServiceIntent) (found facts.Ser
 	return found, s.Name == kubernetesService, nil
 }
 
-// referenced is nftReferenced that asks for the generation only where the answer is no: a change between the two questions can hide a reference.
-func (v *vipReader) referenced(family, chain string) (bool, error) {
-	c, err := v.netfilter()
-	if err != nil || c == nil {
-		return false, err
-	}
-	use, err := c.nftUse(nftProto(family), "nat", chain)
-	if err != nil || use == 0 {
-		return false, err
-	}
-	rules := uint32(0)
-	err = c.eachNFTRule(nftProto(family), "nat", chain, interfaceName, func(nftRule) error { rules++; return nil })
-	if err == nil && use > rules {
-		return true, nil
-	}
-	return v.nftReferenced(family, "nat", chain)
-}
-
 func (v *vipReader) brieflyIPTables(s facts.ServiceIntent, guess bool) (found facts.ServiceVIP, sure bool, err error) {
 	if s.Name == "" { // chains have names, which the address does not tell
 		return found, false, nil
@@ -141,7 +123,7 @@ func (v *vipReader) brieflyIPTables(s facts.ServiceIntent, guess bool) (found fa
 	hash := portHash(s.Name, s.Protocol)
 	for _, family := range families(s) {
 		for _, prefix := range [...]string{"KUBE-SVC-", "KUBE-SVL-"} {
-			if found.Found, err = v.referenced(family, prefix+hash); err != nil || found.Found {
+			if found.Found, err = v.referenced(family, "nat", prefix+hash); err != nil || found.Found {
 				found.Detail = "nft chain " + family + " nat " + prefix + hash
 				return found, true, err
 			}

@@ -1,8 +1,6 @@
 package host
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -11,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host/internal/chainhash"
 )
 
 // ServiceVIPs looks up what carries each Service in the given mode of kube-proxy. It must be called inside Do. In iptables and nftables mode a Service
@@ -43,6 +42,7 @@ func (n *NS) ServiceVIPs(mode string, services []facts.ServiceIntent) ([]facts.S
 // vipReader looks Services up in one namespace. What several look-ups need is read once.
 type vipReader struct {
 	ns     *NS
+	brief  bool // no list may be walked that grows with the number of Services
 	nf     *nlConn
 	noNFT  bool
 	legacy map[string]*legacyTable // by family and table; nil values for tables that do not exist
@@ -92,10 +92,7 @@ func presumed(s facts.ServiceIntent) bool {
 }
 
 // portHash is the hash by which kube-proxy names a Service port's iptables chains (portProtoHash of pkg/proxy/iptables).
-func portHash(name, protocol string) string {
-	sum := sha256.Sum256([]byte(name + protocol))
-	return base32.StdEncoding.EncodeToString(sum[:])[:16]
-}
+func portHash(name, protocol string) string { return chainhash.Of(name + protocol) }
 
 // nftServiceName is the end of the names of a Service port's nftables chains (servicePortChainNameBase of pkg/proxy/nftables); empty for a name that is
 // not namespace/name:port. Kubernetes' names are short enough never to be cut.
@@ -105,9 +102,8 @@ func nftServiceName(name, protocol string) string {
 	if !ok {
 		return ""
 	}
-	base := fmt.Sprintf("%s/%s/%s/%s", namespace, service, protocol, port)
-	sum := sha256.Sum256([]byte(base))
-	return base32.StdEncoding.EncodeToString(sum[:])[:8] + "-" + base
+	base := namespace + "/" + service + "/" + protocol + "/" + port
+	return chainhash.Of(base)[:8] + "-" + base
 }
 
 func (v *vipReader) lookIPVS(s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
