@@ -42,7 +42,7 @@ const notYet = "not in time"
 // pod's packets meet, only the main routing table and those that unmarked packets are sent to, and of link-local addresses only those of its links.
 // An error means that the pod's namespace cannot be opened or entered; what cannot be read otherwise is in Missing.
 func Pod(h *host.Host, o PodOptions) (*PodFacts, error) {
-	c := &podCollection{host: h, node: h.Node(), o: o, s: &facts.Snapshot{Schema: facts.Schema, Taken: time.Now().UTC(), Intent: o.Intent}}
+	c := &podCollection{settings: map[int]host.Settings{}, host: h, node: h.Node(), o: o, s: &facts.Snapshot{Schema: facts.Schema, Taken: time.Now().UTC(), Intent: o.Intent}}
 	c.s.Missing = map[facts.Kind]string{}
 	for _, k := range o.Kinds {
 		if slices.Contains(podKinds(), k) && (o.NetNS != "" || k != facts.KindPods && k != facts.KindPodLinks) {
@@ -88,6 +88,10 @@ type podCollection struct {
 	o    PodOptions
 	s    *facts.Snapshot
 	left []string
+
+	settings map[int]host.Settings // of the node's links, by their numbers
+	ipvs     *int                  // see ipvsLink; nil: not asked
+
 	ipv6 bool // the pod, or the node where there is none, has an IPv6 address that others can reach
 }
 

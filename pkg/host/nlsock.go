@@ -212,8 +212,15 @@ func kernelError(b []byte) error {
 	if code == 0 {
 		return nil
 	}
-	return fmt.Errorf("netlink: %w", unix.Errno(-code))
+	return refusal(-code)
 }
+
+// refusal is an error number of the kernel's. On a healthy node most of them say that there is no such thing, so it costs nothing to make one.
+type refusal unix.Errno
+
+func (r refusal) Error() string { return "netlink: " + unix.Errno(r).Error() }
+
+func (r refusal) Unwrap() error { return unix.Errno(r) }
 
 func align4(n int) int { return (n + 3) &^ 3 }
 

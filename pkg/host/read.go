@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,7 +20,7 @@ func readFile(path string, limit int) ([]byte, error) {
 func readInto(path string, buf []byte, limit int) ([]byte, error) {
 	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	data, err := readOn(fd, buf, limit)
 	if err := errors.Join(err, unix.Close(fd)); err != nil {

@@ -80,7 +80,7 @@ const sysctlBuffer = 128
 func readSysctl(dir int, path string) (string, error) {
 	fd, err := retry(func() (int, error) { return unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
 	if err != nil {
-		return "", fmt.Errorf("open %s: %w", path, err)
+		return "", &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	var small [sysctlBuffer]byte
 	buf := small[:]

@@ -19,12 +19,12 @@ type BriefServices struct {
 
 // BriefServices looks Services up by single questions, whose cost does not grow with the number of Services: one map element in nftables mode, one chain
 // and its few rules in iptables mode, one route in IPVS mode. What that cannot answer is left out. The legacy backend gives ErrDear, because the
-// kernel hands its tables out whole only. It must be called inside Do.
-func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, error) {
+// kernel hands its tables out whole only. ipvs says whether the namespace has the link kube-ipvs0. It must be called inside Do.
+func (n *NS) BriefServices(services []facts.ServiceIntent, ipvs bool) (*BriefServices, error) {
 	v := vipReader{ns: n, brief: true}
 	defer v.close()
 	b := &BriefServices{}
-	if err := v.briefMode(&b.Proxy); err != nil {
+	if err := v.briefMode(&b.Proxy, ipvs); err != nil {
 		return nil, fmt.Errorf("find the mode of kube-proxy: %w", err)
 	}
 	for _, s := range services {
@@ -46,7 +46,7 @@ func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, erro
 }
 
 // briefMode is proxyTraces without what lists every chain or every virtual server.
-func (v *vipReader) briefMode(p *facts.Proxy) error {
+func (v *vipReader) briefMode(p *facts.Proxy, ipvs bool) error {
 	for _, family := range [...]string{"ip", "ip6"} {
 		has, err := v.nftTable(family, kubeProxyTable)
 		if err != nil {
@@ -57,8 +57,8 @@ func (v *vipReader) briefMode(p *facts.Proxy) error {
 			return nil
 		}
 	}
-	if linkExists("kube-ipvs0") {
-		p.Mode, p.Source = facts.ModeIPVS, "kube-ipvs0"
+	if ipvs {
+		p.Mode, p.Source = facts.ModeIPVS, ipvsDevice
 		return nil
 	}
 	for _, family := range [...]string{"ip", "ip6"} {

@@ -27,7 +27,9 @@ func TestBriefServices(t *testing.T) {
 		{"name missing", service("kube-system/kube-dns:dns-tcp", "", "tcp", 53), false, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := inNS(t, h, func() (*BriefServices, error) { return h.Node().BriefServices([]facts.ServiceIntent{tt.service}) })
+			got := inNS(t, h, func() (*BriefServices, error) {
+				return h.Node().BriefServices([]facts.ServiceIntent{tt.service}, false)
+			})
 			if got.Proxy.Mode != facts.ModeNFTables || len(got.Left) != 0 || len(got.VIPs) != 1 || got.VIPs[0].Found != tt.found || got.VIPs[0].NoEndpoints != tt.noEndpoints {
 				t.Errorf("BriefServices = %+v; want found %v, no endpoints %v in %s mode, and nothing left out", got, tt.found, tt.noEndpoints, facts.ModeNFTables)
 			}

@@ -25,6 +25,6 @@ func alarm(at time.Time) <-chan struct{} {
 //
 //go:noinline
 func growStack() byte {
-	var room [16 << 10]byte
+	var room [8 << 10]byte
 	return room[time.Now().Nanosecond()&1]
 }
