@@ -50,15 +50,14 @@ func Pod(h *host.Host, o PodOptions) (*PodFacts, error) {
 			c.s.Missing[k] = notYet
 		}
 	}
-	_, err := os.Stat(h.Path("var/lib/kubelet"))
-	c.s.Node = facts.Node{Name: h.Name(), Kernel: h.KernelRelease(), Privileged: os.Geteuid() == 0, Kubelet: err == nil}
+	c.s.Node = facts.Node{Name: h.Name(), Kernel: h.KernelRelease(), Privileged: os.Geteuid() == 0, Kubelet: h.Has("var/lib/kubelet")}
 	c.s.Host.Inode, c.s.Host.Path = c.node.Inode, c.node.Path
 	if o.NetNS != "" {
 		if err := c.readPod(); err != nil {
 			return nil, err
 		}
 	}
-	err = c.node.DoHere(func() error {
+	err := c.node.DoHere(func() error {
 		c.readNodeNamespace()
 		c.publish()
 		c.readFiles()

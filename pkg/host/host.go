@@ -83,6 +83,9 @@ func (h *Host) Node() *NS { return h.node }
 // Namespace opens another network namespace of the node by its path, which the root does not prefix. The caller closes it.
 func (h *Host) Namespace(path string) (*NS, error) { return h.openNS(path) }
 
+// Has says whether the node has a file.
+func (h *Host) Has(elem ...string) bool { return exists(h.Path(elem...)) }
+
 // Path gives a path of the node as it is reached from here.
 func (h *Host) Path(elem ...string) string {
 	return filepath.Join(append([]string{h.root}, elem...)...)

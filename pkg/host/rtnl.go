@@ -18,7 +18,7 @@ type lister interface {
 // maxEntries bounds a list. A node with a full Internet routing table has more routes, and no check that could make use of them.
 const maxEntries = 200_000
 
-var errTooManyEntries = fmt.Errorf("more than %d entries", maxEntries)
+var errTooManyEntries = errors.New("more than 200,000 entries")
 
 // route is the namespace's route socket. It is opened at first use, which must be inside Do, and stays in the namespace.
 func (n *NS) route() (lister, error) {

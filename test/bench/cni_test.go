@@ -164,6 +164,11 @@ func benchCNI(b *testing.B, n *lab.Node, mode, program, tune string, pod *lab.NS
 	if mode != "iptables" {
 		name += "-" + mode
 	}
-	goal(name, float64(median(netmend))/float64(median(tuning)), maxCNIRatio, how)
-	goal(name+"-p99", float64(at(netmend, 0.99))/float64(maxCNITail), 1, fmt.Sprintf("p99 %.2f ms, of %.0f ms", ms(at(netmend, 0.99)), ms(maxCNITail)))
+	ratio(b, name, float64(median(netmend))/float64(median(tuning)), maxCNIRatio, how)
+	tail := fmt.Sprintf("p99 %.2f ms, of %.0f ms", ms(at(netmend, 0.99)), ms(maxCNITail))
+	if part := float64(at(netmend, 0.99)) / float64(maxCNITail); at(tuning, 0.99) > maxCNITail { // the machine has other work, which is in the way of both
+		goal(name+"-p99", part, 1, tail)
+	} else {
+		ratio(b, name+"-p99", part, 1, tail)
+	}
 }
