@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/netmend/netmend/cmd/internal/build"
 	"github.com/netmend/netmend/pkg/audit"
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/report"
@@ -86,7 +87,7 @@ func (a *auditCommand) audit(ctx context.Context) error {
 	}
 	r := audit.Judge(s, checks)
 	if !a.quiet {
-		doc := report.New(report.Input{Snapshot: s, Report: r, Checks: checks, Unasked: a.env.suite.Unasked, Version: buildVersion().Version})
+		doc := report.New(report.Input{Snapshot: s, Report: r, Checks: checks, Unasked: a.env.suite.Unasked, Version: build.Read().Version})
 		var b strings.Builder
 		if err := format.Write(&b, doc, style); err != nil {
 			return fmt.Errorf("write %s: %w", format.Name, err)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
+
+	"github.com/netmend/netmend/cmd/internal/build"
 )
 
 func newCompletion(e *env) *cobra.Command {
@@ -71,7 +73,7 @@ func manPages(e *env, root *cobra.Command, dir string) error {
 		return err
 	}
 	date := e.now()
-	header := &doc.GenManHeader{Section: "1", Source: "netmend " + buildVersion().Version, Manual: "netmend", Date: &date}
+	header := &doc.GenManHeader{Section: "1", Source: "netmend " + build.Read().Version, Manual: "netmend", Date: &date}
 	for _, c := range append([]*cobra.Command{root}, root.Commands()...) {
 		c.DisableAutoGenTag = true
 	}

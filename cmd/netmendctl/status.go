@@ -89,6 +89,8 @@ func (s *statusCommand) run() error {
 		return nil
 	case d.State == status.Faulty:
 		return errFindings
+	case d.State == status.Unproven:
+		return errors.New("nothing critical was found, but part of the node could not be read: see the condition node-read")
 	case d.State == status.Stopping:
 		return errors.New("the daemon ends")
 	}

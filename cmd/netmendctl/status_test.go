@@ -73,13 +73,13 @@ func faulty(now time.Time) *status.Document {
 			{Check: "hairpin", Severity: check.Warning, Where: "veth1", Message: "no way back", FirstSeen: ago(72 * time.Hour), Ignored: true},
 		},
 		Resolved: []status.Finding{{Check: "tunnel-tx-checksum", Where: "flannel.1", FirstSeen: ago(190 * time.Second), Resolved: ago(3 * time.Minute), By: "fix 12"}},
-		Skipped:  []status.Skip{{Check: "udp-incsum-errors", Reason: "no window"}, {Check: "rp-filter-strict", Reason: "not applicable: nothing to filter"}},
+		Skipped:  []status.Skip{{Check: "udp-incsum-errors", Reason: "no window: it judges counters over time (--window 60s)"}, {Check: "rp-filter-strict", Reason: "not applicable: nothing to filter"}},
 		Fixes: []status.Fix{
 			{ID: 12, Check: "tunnel-tx-checksum", On: tunnel, Title: "switch the offload off", State: "verified", At: ago(3 * time.Minute)},
 			{Check: "ip-forward", Title: "forward", State: "refused", Reason: "no space left on device", At: ago(time.Second)},
 		},
 		Chain:      status.Chain{Kept: true, File: "/etc/cni/net.d/10-flannel.conflist", Network: "cbr0", Plugins: []string{"flannel", "netmend"}, In: true},
-		Conditions: []status.Condition{{Name: status.HTTPServed, Message: "listen tcp 127.0.0.1:9754: address already in use", Since: ago(10 * time.Second)}, {Name: status.Journal, OK: true}},
+		Conditions: []status.Condition{{Name: status.HTTPServed, Message: "listen tcp 127.0.0.1:26363: address already in use", Since: ago(10 * time.Second)}, {Name: status.Journal, OK: true}},
 	}
 }
 
@@ -112,10 +112,10 @@ Resolved lately
 Chain of /etc/cni/net.d/10-flannel.conflist (network cbr0): flannel, netmend
 
 Not judged, or not in whole
-  udp-incsum-errors: no window
+  udp-incsum-errors: no window: it judges counters over time
 
 The daemon goes on without
-  http: listen tcp 127.0.0.1:9754: address already in use, 10 s ago
+  http: listen tcp 127.0.0.1:26363: address already in use, 10 s ago
 `
 
 func TestStatusText(t *testing.T) {
@@ -212,6 +212,24 @@ func TestStatusWithoutDaemon(t *testing.T) {
 	}
 	if _, got := runChain(t, exitFailed, "status", "--wait", "0s"); !strings.Contains(got, "--wait 0s") {
 		t.Errorf("no time: %q", got)
+	}
+}
+
+// TestUndoBesideDaemon holds that a person hears that the daemon would make the fix again.
+func TestUndoBesideDaemon(t *testing.T) {
+	for mode, warns := range map[string]bool{"fix": true, "audit": false} {
+		root := shortRoot(t)
+		if err := os.Mkdir(filepath.Join(root, "proc"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink("/proc/self", filepath.Join(root, "proc/self")); err != nil {
+			t.Fatal(err)
+		}
+		daemonRoot(t, root, &status.Document{Mode: mode})
+		out, _ := runChain(t, exitFine, "undo", "--all", "--root", root)
+		if strings.Contains(out, "netmendd runs here in mode fix") != warns || !strings.Contains(out, "Nothing was in force.") {
+			t.Errorf("mode %s: %s", mode, out)
+		}
 	}
 }
 

@@ -200,7 +200,8 @@ func (p *statusPage) lacks() {
 		p.WriteString(p.paint(bold, "Not judged, or not in whole") + "\n")
 		for _, s := range p.d.Skipped {
 			if !strings.HasPrefix(s.Reason, "not applicable: ") {
-				p.linef("  %s: %s", cmp.Or(s.Check, "node"), s.Reason)
+				// How netmendctl audit gets a window does not help here: the daemon takes one by itself.
+				p.linef("  %s: %s", cmp.Or(s.Check, "node"), strings.TrimSuffix(s.Reason, " (--window 60s)"))
 			}
 		}
 	}

@@ -63,6 +63,9 @@ func (u *undoCommand) run(ctx context.Context, args []string) (err error) {
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
 	before := settledLines(m)
+	if d, _, err := askDaemon(daemonSocket(u.root), daemonPatience); err == nil && d.Mode == "fix" {
+		before = append(before, "warning: netmendd runs here in mode fix and makes a fix again while its fault lasts: checks.NAME.fix: off in its configuration forbids it")
+	}
 	var undone []repair.Entry
 	var failed error
 	if u.all {

@@ -26,6 +26,8 @@ type Options struct {
 	Board    *serve.Board    // where each state is published
 	Meter    Meter           // nil: nothing is counted
 	Log      *slog.Logger    // nil: none
+	// Published is called by the loop after each state that was put on the board. It must not wait. nil: nobody is told.
+	Published func(*status.Document)
 }
 
 // Meter counts what the loop does.
@@ -57,6 +59,9 @@ func New(o Options) (*Agent, error) {
 	}
 	if o.Meter == nil {
 		o.Meter = nothing{}
+	}
+	if o.Published == nil {
+		o.Published = func(*status.Document) {}
 	}
 	a := &Agent{o: o, in: newInbox()}
 	a.latest.Store(&serve.State{Status: &status.Document{

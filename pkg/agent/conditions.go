@@ -39,7 +39,8 @@ func (c *conditions) list() []status.Condition {
 
 // clockWatch finds out whether the wall clock jumps: durations are counted by the other one, which never does.
 type clockWatch struct {
-	last   time.Time
+	wall   time.Time // at the last look
+	last   time.Time // the other clock's
 	jumped time.Time // when it was seen
 	by     time.Duration
 }
@@ -50,14 +51,15 @@ const (
 )
 
 // look compares the clocks. Its argument has both readings.
-func (c *clockWatch) look(now time.Time) (message string) {
+func (c *clockWatch) look(now time.Time) (message string) { return c.compare(now.Round(0), now) }
+
+func (c *clockWatch) compare(wall, now time.Time) (message string) {
 	if !c.last.IsZero() {
-		wall, steady := now.Round(0).Sub(c.last.Round(0)), now.Sub(c.last)
-		if d := wall - steady; d > clockSlack || d < -clockSlack {
+		if d := wall.Sub(c.wall) - now.Sub(c.last); d > clockSlack || d < -clockSlack {
 			c.jumped, c.by = now, d
 		}
 	}
-	c.last = now
+	c.wall, c.last = wall, now
 	if c.jumped.IsZero() || now.Sub(c.jumped) > clockTold {
 		return ""
 	}

@@ -83,6 +83,13 @@ func (in *inbox) take() letters {
 	return l
 }
 
+// dropChange forgets the changes, and nothing else: conditions, a configuration and news are still waiting.
+func (in *inbox) dropChange() {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.change, in.events = host.Change{}, 0
+}
+
 // waiting says whether a change waits for the loop.
 func (in *inbox) waiting() bool {
 	in.mu.Lock()

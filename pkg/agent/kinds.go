@@ -51,10 +51,10 @@ func told(k facts.Kind) bool {
 	return quick(k)
 }
 
-// counted are the kinds that a reading of the counters gives.
+// counted are the kinds that a reading of the counters gives whole.
 func counted(without []facts.Kind) []facts.Kind {
 	all := []facts.Kind{
-		facts.KindLinks, facts.KindCounters, facts.KindSoftnet, facts.KindSockets, facts.KindConntrack, facts.KindNFTables, facts.KindLegacy,
+		facts.KindCounters, facts.KindSoftnet, facts.KindSockets, facts.KindConntrack, facts.KindNFTables, facts.KindLegacy,
 		facts.KindNeighbourTable,
 	}
 	return slices.DeleteFunc(all, func(k facts.Kind) bool { return slices.Contains(without, k) })

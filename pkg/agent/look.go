@@ -9,12 +9,12 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/collect"
-	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
-	"github.com/netmend/netmend/pkg/fix"
-	"github.com/netmend/netmend/pkg/repair"
+	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/pkg/status"
 )
+
+const lookAfter = 200 * time.Millisecond
 
 // first reads everything, judges, mends, and looks whether that helped. It says whether the node could be read.
 func (l *loop) first(ctx context.Context) bool {
@@ -26,8 +26,10 @@ func (l *loop) first(ctx context.Context) bool {
 	}
 	l.mind.take(nil, s, l.kinds(), reading, began)
 	l.mind.born = map[int]time.Time{}
+	l.earlyRead, l.readAt = collect.ReadingOf(s, began), began
 	l.tookStock(ctx, "start", began, true)
-	if l.mendDue(ctx, l.clock()) {
+	l.mendDue(ctx, l.clock())
+	if !l.todo.empty() {
 		l.prove(ctx)
 	}
 	return true
@@ -36,15 +38,19 @@ func (l *loop) first(ctx context.Context) bool {
 // prove reads again what was mended, so that a node is not called ready, or faulty, before it is known.
 func (l *loop) prove(ctx context.Context) {
 	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
-	kinds, cause := l.todo.split(func(facts.Kind) bool { return true })
-	s, stale, err := l.node.Update(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
+	t := l.todo.takeAll()
+	s, stale, err := l.node.Update(ctx, base, t.options(l.conf.Intent))
 	if err != nil {
 		l.unread(err)
 		return
 	}
-	l.todo.add(cause, stale...)
-	l.mind.take(base, s, without(kinds, stale), reading, began)
-	l.tookStock(ctx, cause, began, false)
+	l.todo.add(t.cause, stale...)
+	kinds := without(t.kinds, stale)
+	if t.podsRead() {
+		kinds = append(kinds, facts.KindPods)
+	}
+	l.mind.take(base, s, kinds, reading, began)
+	l.tookStock(ctx, t.cause, began, false)
 }
 
 // lookQuick reads what the loop reads itself, and judges and mends the tunnels.
@@ -175,7 +181,7 @@ func (l *loop) unread(err error) {
 func (l *loop) readable(now time.Time) {
 	var lost []string
 	for _, k := range l.mind.now.Kinds {
-		if why, missing := l.mind.now.Missing[k]; missing {
+		if why, missing := l.mind.now.Missing[k]; missing && !strings.Contains(why, host.ErrAbsent.Error()) {
 			lost = append(lost, fmt.Sprintf("%s (%s)", k, why))
 		}
 	}
@@ -188,67 +194,4 @@ func (l *loop) readable(now time.Time) {
 		message += ": checks that need them are skipped"
 	}
 	l.changed = l.conditions.set(now, status.NodeRead, message) || l.changed
-}
-
-// glance looks at single links that an event names, and at once mends a tunnel that was made anew with a fault that was proven before.
-func (l *loop) glance(ctx context.Context, indexes []int) {
-	var ask []int
-	for _, i := range indexes {
-		known := l.mind.now.Host.Link(i)
-		if known == nil || known.Tunnel != nil {
-			ask = append(ask, i)
-		}
-		l.todo.urgent = l.todo.urgent || known != nil && known.Tunnel != nil
-		l.lookDue = l.lookDue || l.mended(i)
-	}
-	if len(ask) == 0 {
-		return
-	}
-	links, err := l.node.Glance(ask)
-	if err != nil {
-		l.log.Debug("glance", "error", err) // the look that follows says it
-		return
-	}
-	now := l.clock()
-	for i := range links {
-		if links[i].Tunnel == nil {
-			continue
-		}
-		l.todo.urgent = true
-		if p, ok := l.proofs.fits(&links[i], now); ok && l.conf.Mode == config.Fix && !now.Before(l.journalAgain) {
-			l.mendAnew(ctx, p)
-		}
-	}
-}
-
-// mended says whether a fix is in force on a link of the node.
-func (l *loop) mended(index int) bool {
-	for i := range l.entries {
-		e := &l.entries[i]
-		if e.InForce() && e.On.Index == index && e.On.NetNS == l.mind.now.Host.Inode {
-			return true
-		}
-	}
-	return false
-}
-
-// mendAnew mends a tunnel that was made anew, and writes down that it had the fault.
-func (l *loop) mendAnew(ctx context.Context, p fix.Proposal) {
-	known := l.proofs[p.On.Name]
-	v := &life{again: time.Time{}}
-	l.session(ctx, 0, func(m *repair.Mender) {
-		if !l.apply(ctx, m, p, v) {
-			return
-		}
-		now := l.clock()
-		known.finding, known.proposal = known.expected(p), p
-		k := key{p.Check, p.On.NetNS, p.On.Name, 0}
-		if l.lives.held[k] == nil {
-			lived := l.lives.born(k, known.finding, now)
-			lived.fix, lived.seen, lived.static = v.fix, 1, true
-			l.lives.end(lived, now)
-		} else {
-			l.lives.held[k].fix = v.fix
-		}
-	})
 }

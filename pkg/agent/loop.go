@@ -17,7 +17,10 @@ import (
 	"github.com/netmend/netmend/pkg/status"
 )
 
-const journalDir = "var/lib/netmend" // below the root
+const (
+	journalDir = "var/lib/netmend" // below the root
+	lastWait   = time.Second       // for what is read beside the loop when it ends
+)
 
 // loop is the state of [Agent.Run]. It belongs to one goroutine, but for what says otherwise.
 type loop struct {
@@ -45,6 +48,7 @@ type loop struct {
 	job       *job // nil: nothing is read beside the loop
 	jobs      chan *job
 	earlyRead *collect.Reading // the last reading of the counters
+	readAt    time.Time        // when that was
 	fullAt    time.Time
 	windowAt  time.Time
 	pollAt    time.Time
@@ -53,6 +57,7 @@ type loop struct {
 	earlier      *repair.Mender
 	entries      []repair.Entry
 	lookDue      bool // a fix in force may have ended
+	lookAt       time.Time
 	busy         time.Time
 	journalAgain time.Time
 	journalOpen  bool
@@ -136,6 +141,12 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.stopping = true
 	l.publish(l.clock())
+	if l.job != nil { // it uses the node, which is closed next
+		select {
+		case <-l.jobs:
+		case <-time.After(lastWait):
+		}
+	}
 	return nil
 }
 
@@ -146,6 +157,7 @@ func (l *loop) begin(ctx context.Context) {
 	} else {
 		l.history()
 	}
+	l.tryKernel()
 	l.startChain(ctx)
 	l.awaitEvents(ctx)
 	for ctx.Err() == nil {
@@ -161,7 +173,7 @@ func (l *loop) begin(ctx context.Context) {
 	l.awaitChain(ctx)
 	l.ready = true
 	now := l.clock()
-	l.fullAt, l.windowAt = now.Add(jitter(l.conf.FullAudit)), now
+	l.fullAt, l.windowAt = now.Add(jitter(l.conf.FullAudit)), now.Add(l.conf.CounterWindow)
 	l.log.Info("ready", "mode", string(l.conf.Mode), "findings", len(l.lives.held), "state", string(l.state()))
 	l.publish(now)
 	freeMemory()

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/audit"
 	"github.com/netmend/netmend/pkg/check"
@@ -17,7 +14,6 @@ import (
 	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/pkg/repair"
 	"github.com/netmend/netmend/pkg/serve"
-	"github.com/netmend/netmend/pkg/status"
 )
 
 // When a fix that could not be made is tried again.
@@ -42,7 +38,8 @@ func (l *loop) mendDue(ctx context.Context, now time.Time) (made bool) {
 			due = append(due, v)
 		}
 	}
-	if len(due) == 0 && !l.lookDue {
+	look := l.lookDue && !now.Before(l.lookAt)
+	if len(due) == 0 && !look {
 		return false
 	}
 	byRank(due, l.conf)
@@ -64,7 +61,7 @@ func (l *loop) mendDue(ctx context.Context, now time.Time) (made bool) {
 			v.outcome, v.again = r.Why, now.Add(afterFailed)
 		}
 	}
-	if len(plan) == 0 && !l.lookDue {
+	if len(plan) == 0 && !look {
 		return false
 	}
 	l.session(ctx, 0, func(m *repair.Mender) {
@@ -95,8 +92,9 @@ func (l *loop) decide(v *life, choices []audit.Choice) (p fix.Proposal, why stri
 		return proposals[0], "nothing: the configuration forbids fixes of this check"
 	case len(proposals) == 1:
 		return proposals[0], ""
-	case len(others) == 1:
-		return others[0].Proposal, others[0].Why
+	case len(others) == 1: // which speaks of a flag of netmendctl; here it is a key
+		flag, key := "--check "+v.key.check, "checks."+v.key.check+".fix: on in the configuration"
+		return others[0].Proposal, strings.Replace(others[0].Why, flag, key, 1)
 	}
 	return p, "no fix is known"
 }
@@ -141,6 +139,14 @@ func (l *loop) apply(ctx context.Context, m *repair.Mender, p fix.Proposal, v *l
 	l.blame(err, now)
 	l.meter.Fixed(p.Check, result)
 	l.changed = true
+	if c := l.checks[p.Check]; c != nil && (err == nil || v.again.Sub(now) == afterStale) {
+		l.todo.add("fix", c.Needs...)
+		l.todo.object("fix", p.On.NetNS, l.mind.now.Host.Inode)
+	}
+	if errors.Is(err, host.ErrGone) { // it was deleted meanwhile: there is nothing to mend
+		l.log.Debug("a fix was not made", "check", p.Check, "on", p.On.Name, "error", err)
+		return false
+	}
 	if err != nil {
 		l.once(v, "a fix was not made", "check", p.Check, "on", p.On.Name, "fix", p.Fix.Title, "error", err)
 		return false
@@ -148,7 +154,6 @@ func (l *loop) apply(ctx context.Context, m *repair.Mender, p fix.Proposal, v *l
 	v.said = ""
 	l.log.Info("mended", "check", p.Check, "on", p.On.Name, "fix", p.Fix.Title, "id", e.ID, "undo", fmt.Sprintf("netmendctl undo %d", e.ID))
 	if c := l.checks[p.Check]; c != nil {
-		l.todo.add("fix", c.Needs...)
 		l.proofs.learn(l.mind.now, c, p, v.finding, now)
 	}
 	return true
@@ -159,93 +164,5 @@ func (l *loop) once(v *life, message string, args ...any) {
 	if said := fmt.Sprint(args...); said != v.said {
 		v.said = said
 		l.log.Warn(message, args...)
-	}
-}
-
-// blame finds the condition that an error of a fix, or its absence, says something about.
-func (l *loop) blame(err error, now time.Time) {
-	var path *fs.PathError
-	switch {
-	case err == nil:
-		l.conditions.set(now, status.Journal, "")
-		l.conditions.set(now, status.KernelWritten, "")
-	case errors.As(err, &path) && strings.HasPrefix(path.Path, l.dir):
-		l.conditions.set(now, status.Journal, fmt.Sprintf("fixes cannot be written down, so none is made: %v", err))
-		l.journalAgain = now.Add(afterFailed)
-	case errors.Is(err, unix.EROFS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		l.conditions.set(now, status.KernelWritten, fmt.Sprintf("what is found cannot be mended: %v", err))
-	}
-}
-
-// session opens the journal, looks at the fixes in force, and works. Another process may have it: then the loop comes back soon.
-func (l *loop) session(ctx context.Context, wait time.Duration, work func(*repair.Mender)) {
-	now := l.clock()
-	m, err := repair.Open(ctx, repair.Options{
-		Kernel: l.node.Kernel(), Dir: l.dir, Wait: wait, Who: "netmendd", Boot: repair.BootDir(l.root), Anew: true, Earlier: l.earlier,
-		Suspects: func(c fix.Change) string {
-			if l.mind.now == nil {
-				return ""
-			}
-			return audit.Suspects(l.mind.now, c)
-		},
-	})
-	l.earlier = nil
-	if err != nil {
-		l.journalFailed(err, now)
-		return
-	}
-	l.busy, l.journalAgain, l.lookDue = time.Time{}, time.Time{}, false
-	if l.conditions.all[status.Journal].Message != "" && l.journalOpen {
-		l.conditions.set(now, status.Journal, "")
-	}
-	l.journalOpen = true
-	l.ended(m.Settled())
-	for _, w := range m.Warnings() {
-		l.log.Warn("journal", "warning", w)
-	}
-	ended, err := m.Look(ctx)
-	if err != nil {
-		l.log.Warn("look at earlier fixes", "error", err)
-	}
-	l.ended(ended)
-	work(m)
-	l.entries = m.Entries()
-	if err := m.Close(); err != nil {
-		l.log.Warn("close journal", "error", err)
-		return
-	}
-	l.earlier = m
-}
-
-// journalFailed says why the journal could not be opened.
-func (l *loop) journalFailed(err error, now time.Time) {
-	if !errors.Is(err, repair.ErrBusy) {
-		l.conditions.set(now, status.Journal, fmt.Sprintf("fixes cannot be written down, so none is made: %v", err))
-		l.journalAgain = now.Add(afterFailed)
-		return
-	}
-	l.journalAgain = now.Add(afterBusy)
-	if l.busy.IsZero() {
-		l.busy = now
-	}
-	if now.Sub(l.busy) >= longBusy {
-		l.conditions.set(now, status.Journal, fmt.Sprintf("nothing is mended meanwhile: %v", err))
-	}
-}
-
-// ended tells of fixes that have come to an end.
-func (l *loop) ended(entries []repair.Entry) {
-	for _, e := range entries {
-		result := map[repair.State]string{repair.Undone: serve.FixUndone, repair.Contested: serve.FixContested, repair.Gone: serve.FixGone}[e.State]
-		if result == "" {
-			continue
-		}
-		l.changed = true
-		l.meter.Fixed(e.Check, result)
-		level := l.log.Info
-		if e.State != repair.Gone {
-			level = l.log.Warn
-		}
-		level("a fix has ended", "id", e.ID, "check", e.Check, "on", e.On.Name, "state", string(e.State), "reason", e.Reason)
 	}
 }

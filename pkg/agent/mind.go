@@ -52,6 +52,19 @@ func (m *mind) take(base, s *facts.Snapshot, kinds []facts.Kind, reading uint64,
 	m.soil(kinds)
 }
 
+// grew makes the growth of counters part of what is known. Only checks that judge growth can come to another judgement.
+func (m *mind) grew(s *facts.Snapshot, kinds []facts.Kind, reading uint64, began time.Time) {
+	m.now = s
+	for _, k := range kinds {
+		m.read[k], m.at[k] = max(m.read[k], reading), began
+	}
+	for _, c := range m.checks {
+		if c.Window != check.NoWindow {
+			m.dirty[c.Name] = true
+		}
+	}
+}
+
 // births notes which links are new.
 func (m *mind) births(old *facts.Snapshot, at time.Time) {
 	for index, t := range m.born {

@@ -30,6 +30,7 @@ func (l *loop) publish(now time.Time) {
 	}
 	l.a.latest.Store(&state)
 	l.a.o.Board.Publish(state)
+	l.a.o.Published(state.Status)
 	l.published, l.changed, l.looked = now, false, false
 }
 
@@ -72,6 +73,9 @@ func (l *loop) state() status.State {
 			return status.Faulty
 		}
 	}
+	if c, told := l.conditions.all[status.NodeRead]; told && !c.OK {
+		return status.Unproven
+	}
 	return status.Proven
 }
 
@@ -104,15 +108,15 @@ func (l *loop) planOf(v *life) string {
 	case v.why != "":
 		return v.why
 	case l.conf.Mode != config.Fix && v.settled:
-		return "in mode fix: " + title
+		return "would be mended in mode fix: " + title
 	case l.conf.Mode != config.Fix:
-		return fmt.Sprintf("in mode fix, once it has lasted %s: %s", v.lasting, title)
+		return fmt.Sprintf("would be mended in mode fix once it has lasted %s: %s", v.lasting, title)
 	case v.outcome != "":
 		return v.outcome
 	case !v.settled:
-		return fmt.Sprintf("once it has lasted %s: %s", v.lasting, title)
+		return fmt.Sprintf("is mended once it has lasted %s: %s", v.lasting, title)
 	}
-	return "now: " + title
+	return "is mended now: " + title
 }
 
 // fixes are those of the journal that are in force or contested, and what was refused.

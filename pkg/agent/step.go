@@ -3,15 +3,12 @@ package agent
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
-	"github.com/netmend/netmend/pkg/repair"
 	"github.com/netmend/netmend/pkg/serve"
 	"github.com/netmend/netmend/pkg/status"
 )
@@ -20,6 +17,7 @@ const (
 	beatEvery  = serve.BeatInterval / 2
 	pollEvery  = 10 * time.Second // what the loop reads itself, where the kernel does not tell of changes
 	longestNap = time.Minute
+	gather     = 5 * time.Millisecond // that what is not urgent waits for what comes with it
 )
 
 // step does what is due and says when something may be due next.
@@ -76,7 +74,7 @@ func (l *loop) nap(now time.Time) time.Duration {
 		sooner(l.published.Add(publishLater))
 	}
 	if l.lookDue && l.conf.Mode == config.Fix {
-		sooner(l.journalAgain)
+		sooner(later(l.lookAt, l.journalAgain))
 	}
 	if !l.watching.Load() {
 		sooner(l.pollAt)
@@ -89,46 +87,14 @@ func (l *loop) nap(now time.Time) time.Duration {
 
 // quickAt is when the loop may look by itself. A tunnel that has changed is looked at sooner.
 func (l *loop) quickAt() time.Time {
-	at := l.quickPace.next()
-	if l.todo.urgent && !l.quickPace.end.IsZero() {
+	at := later(l.quickPace.next(), l.todo.since.Add(gather))
+	switch {
+	case l.todo.urgent && l.quickPace.end.IsZero():
+		at = time.Time{}
+	case l.todo.urgent:
 		at = l.quickPace.end.Add(l.quickPace.least)
 	}
 	return later(at, l.readAgain)
-}
-
-// open takes what others have put into the inbox.
-func (l *loop) open(ctx context.Context, now time.Time) {
-	in := l.a.in.take()
-	for _, name := range slices.Sorted(maps.Keys(in.conditions)) {
-		message := ""
-		if err := in.conditions[name]; err != nil {
-			message = err.Error()
-		}
-		l.changed = l.conditions.set(now, name, message) || l.changed
-	}
-	for _, n := range in.news {
-		l.hear(n)
-	}
-	if in.config != nil {
-		l.configure(ctx, in.config)
-	}
-	if in.events == 0 || l.mind.now == nil {
-		return
-	}
-	c := in.change
-	if c.Lost {
-		l.log.Info("events were lost: what they tell of is read again", "cause", c.Cause)
-		l.lookDue = true
-	}
-	l.glance(ctx, c.Links)
-	l.todo.add(c.Cause, also(c.Kinds)...)
-	if len(c.Links) > 0 {
-		l.todo.add(c.Cause, also([]facts.Kind{facts.KindLinks})...)
-	}
-	if c.Pods {
-		l.todo.pods = true
-		l.todo.because(c.Cause)
-	}
 }
 
 // beat shows that the loop turns, and looks at the clock.
@@ -148,6 +114,7 @@ func (l *loop) timers(now time.Time) {
 	for _, v := range l.lives.held {
 		if c := l.checks[v.key.check]; c != nil && v.unsure() && !now.Before(v.since.Add(v.lasting)) {
 			l.todo.add("settle", c.Needs...)
+			l.todo.object("settle", v.key.netns, l.mind.now.Host.Inode)
 			v.asked = true
 		}
 	}
@@ -176,40 +143,6 @@ func later(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// configure puts another configuration in force.
-func (l *loop) configure(ctx context.Context, c *config.Config) {
-	was := l.conf
-	l.conf, l.proofs, l.changed = c, proofs{}, true
-	for _, v := range l.lives.held {
-		v.outcome, v.again, v.settled, v.asked = "", time.Time{}, false, false
-	}
-	if l.mind.now != nil {
-		l.decideAll()
-	}
-	now := l.clock()
-	l.fullAt, l.windowAt = now.Add(jitter(c.FullAudit)), now.Add(c.CounterWindow)
-	if was.Mode != c.Mode {
-		l.log.Info("mode", "was", string(was.Mode), "is", string(c.Mode))
-		if c.Mode == config.Fix {
-			l.session(ctx, 0, func(*repair.Mender) {})
-		}
-	}
-	if was.Mode != c.Mode || was.KeepChain != c.KeepChain || string(was.Entry) != string(c.Entry) {
-		l.startChain(ctx)
-	}
-	l.todo.full = true
-	l.todo.because("configuration")
-}
-
-// hear takes what the plugin reports: the pods are looked at.
-func (l *loop) hear(r status.Report) {
-	l.log.Info("told by the plugin", "command", r.Command, "verdict", r.Verdict, "pod", r.Pod, "message", r.Message)
-	if l.mind.now != nil {
-		l.todo.pods = true
-		l.todo.because("plugin")
-	}
 }
 
 // jitter spreads what many nodes do at the same interval: a tenth more or less.

@@ -2,17 +2,21 @@ package agent
 
 import (
 	"slices"
+	"time"
 
+	"github.com/netmend/netmend/pkg/collect"
 	"github.com/netmend/netmend/pkg/facts"
 )
 
 // todo is what is to be read again. The zero value is nothing.
 type todo struct {
 	kinds  []facts.Kind
-	pods   bool
-	full   bool // everything
-	urgent bool // a tunnel has changed
+	pods   bool     // which there are
+	again  []uint64 // pods that are read again whole
+	full   bool     // everything
+	urgent bool     // a tunnel has changed
 	cause  string
+	since  time.Time // when the first of it was told; zero: it was not told
 }
 
 func (t *todo) add(cause string, kinds ...facts.Kind) {
@@ -27,6 +31,15 @@ func (t *todo) add(cause string, kinds ...facts.Kind) {
 	t.because(cause)
 }
 
+// object adds the namespace of an object, if it is a pod's.
+func (t *todo) object(cause string, netns, host uint64) {
+	if netns == 0 || netns == host || slices.Contains(t.again, netns) {
+		return
+	}
+	t.again = append(t.again, netns)
+	t.because(cause)
+}
+
 func (t *todo) because(cause string) {
 	if t.cause == "" {
 		t.cause = cause
@@ -36,7 +49,7 @@ func (t *todo) because(cause string) {
 func (t *todo) hasQuick() bool { return slices.ContainsFunc(t.kinds, quick) }
 
 func (t *todo) hasSlow() bool {
-	return t.pods || t.full || slices.ContainsFunc(t.kinds, func(k facts.Kind) bool { return !quick(k) })
+	return t.pods || t.full || len(t.again) > 0 || slices.ContainsFunc(t.kinds, func(k facts.Kind) bool { return !quick(k) })
 }
 
 // takeQuick takes out what the loop reads itself.
@@ -47,11 +60,18 @@ func (t *todo) takeQuick() (kinds []facts.Kind, cause string) {
 }
 
 // takeSlow takes out what is read beside the loop.
-func (t *todo) takeSlow() (kinds []facts.Kind, pods, full bool, cause string) {
-	pods, full = t.pods, t.full
-	t.pods, t.full = false, false
-	kinds, cause = t.split(func(k facts.Kind) bool { return !quick(k) })
-	return kinds, pods, full, cause
+func (t *todo) takeSlow() todo {
+	out := todo{pods: t.pods, again: t.again, full: t.full}
+	t.pods, t.again, t.full = false, nil, false
+	out.kinds, out.cause = t.split(func(k facts.Kind) bool { return !quick(k) })
+	return out
+}
+
+// takeAll takes out everything.
+func (t *todo) takeAll() todo {
+	out := *t
+	*t = todo{}
+	return out
 }
 
 func (t *todo) split(mine func(facts.Kind) bool) (taken []facts.Kind, cause string) {
@@ -66,9 +86,16 @@ func (t *todo) split(mine func(facts.Kind) bool) (taken []facts.Kind, cause stri
 	cause = t.cause
 	t.kinds = left
 	if !t.hasQuick() && !t.hasSlow() {
-		t.cause = ""
+		t.cause, t.since = "", time.Time{}
 	}
 	return taken, cause
 }
 
 func (t *todo) empty() bool { return !t.hasQuick() && !t.hasSlow() }
+
+// options are what is to be read again of the node.
+func (t *todo) options(intent facts.Intent) collect.UpdateOptions {
+	return collect.UpdateOptions{Kinds: t.kinds, Pods: t.pods, Again: t.again, Intent: intent}
+}
+
+func (t *todo) podsRead() bool { return t.pods || len(t.again) > 0 }

@@ -65,7 +65,7 @@ func (l *loop) awaitEvents(ctx context.Context) {
 	case <-timeout.C:
 	case <-ctx.Done():
 	}
-	l.a.in.take() // what was told of is about to be read
+	l.a.in.dropChange() // what was told of is about to be read
 }
 
 // deaf says what is not heard of, and what is done about it.

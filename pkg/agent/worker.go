@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/netmend/netmend/pkg/collect"
+	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/status"
 )
@@ -16,12 +17,9 @@ const dearChains = 2000
 
 // job is something that is read beside the loop.
 type job struct {
-	kinds   []facts.Kind
-	pods    bool
-	full    bool
-	counter bool // the counters
-	told    bool // it is there because the kernel told of a change
-	cause   string
+	todo
+	counter bool         // the counters
+	told    bool         // it is there because the kernel told of a change
 	without []facts.Kind // of the counters
 
 	base    *facts.Snapshot
@@ -51,7 +49,7 @@ func (l *loop) startJob(ctx context.Context) {
 	j := &job{base: l.mind.now, began: now, reading: l.mind.begin()}
 	switch {
 	case l.todo.hasSlow() && !now.Before(l.slowPace.next()):
-		j.kinds, j.pods, j.full, j.cause = l.todo.takeSlow()
+		j.todo = l.todo.takeSlow()
 		j.told = true
 	case !now.Before(l.fullAt):
 		j.full, j.cause = true, "timer"
@@ -72,7 +70,7 @@ func (l *loop) startJob(ctx context.Context) {
 			j.kinds = kinds
 			j.s, j.err = node.Collect(ctx, kinds, intent)
 		default:
-			j.s, j.stale, j.err = node.Update(ctx, j.base, collect.UpdateOptions{Kinds: j.kinds, Pods: j.pods, Intent: intent})
+			j.s, j.stale, j.err = node.Update(ctx, j.base, j.options(intent))
 		}
 		l.jobs <- j // there is room: only one is under way
 	}()
@@ -123,7 +121,7 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		return
 	}
 	kinds := without(j.kinds, j.stale)
-	if j.pods {
+	if j.podsRead() {
 		kinds = append(kinds, facts.KindPods)
 	}
 	l.todo.add(j.cause, j.stale...)
@@ -131,6 +129,9 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		j.base = nil
 	}
 	l.mind.take(j.base, j.s, kinds, j.reading, j.began)
+	if j.full {
+		l.endWindow(j)
+	}
 	for _, k := range kinds {
 		if _, missing := l.mind.now.Missing[k]; missing {
 			l.meter.Unread(k)
@@ -138,15 +139,26 @@ func (l *loop) finish(ctx context.Context, j *job) {
 	}
 	l.tookStock(ctx, j.cause, j.began, j.full)
 	if j.full {
-		l.lookDue = true
+		l.lookSoon()
 		l.fullLook(ctx)
 	}
 }
 
+// endWindow makes what was just collected the end of a window, which spares a reading of its own.
+func (l *loop) endWindow(j *job) {
+	if l.earlyRead != nil && j.began.Sub(l.readAt) < l.conf.CounterWindow/2 {
+		return // too short to judge by
+	}
+	j.count, j.without = collect.ReadingOf(j.s, j.began), nil
+	l.windowAt = j.began.Add(l.conf.CounterWindow)
+	l.window(j)
+}
+
 // fullLook does what goes with a look at everything.
 func (l *loop) fullLook(ctx context.Context) {
-	if err := l.node.Writable(); err != nil {
-		l.changed = l.conditions.set(l.clock(), status.KernelWritten, "what is found cannot be mended: "+err.Error()) || l.changed
+	l.tryKernel()
+	if l.conf.Mode != config.Fix {
+		l.history()
 	}
 	if !l.chain.state.Kept {
 		l.startChain(ctx)
@@ -154,10 +166,19 @@ func (l *loop) fullLook(ctx context.Context) {
 	freeMemory()
 }
 
+// tryKernel says beforehand where nothing could be mended.
+func (l *loop) tryKernel() {
+	message := ""
+	if err := l.node.Writable(); err != nil && l.conf.Mode == config.Fix {
+		message = "what is found cannot be mended: " + err.Error()
+	}
+	l.changed = l.conditions.set(l.clock(), status.KernelWritten, message) || l.changed
+}
+
 // window makes a reading of the counters the end of a window, and the beginning of the next.
 func (l *loop) window(j *job) {
 	early := l.earlyRead
-	l.earlyRead = j.count
+	l.earlyRead, l.readAt = j.count, j.began
 	if early == nil {
 		return
 	}
@@ -167,6 +188,6 @@ func (l *loop) window(j *job) {
 		message = plural(back, "counter") + " went back in the last window: it was reset, or has wrapped, and is no evidence in it"
 	}
 	l.changed = l.conditions.set(l.clock(), status.CounterWindow, message) || l.changed
-	l.mind.take(l.mind.now, s, counted(j.without), j.reading, j.began)
+	l.mind.grew(s, counted(j.without), j.reading, j.began)
 	l.tally(j.began, "window", false)
 }

@@ -1,19 +1,25 @@
 package collect
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
 
-// growth gives the later reading of a namespace with how much its counters have grown since the earlier, and adds to back how many have become smaller. Neither
-// reading is changed.
-func growth(earlier, later *facts.Namespace, back *int) facts.Namespace {
+// grower finds out how much counters have grown. The zero value is ready.
+type grower struct {
+	back int               // counters that have become smaller
+	none map[string]uint64 // the growth of an idle namespace, of which there are many: they share it
+}
+
+// growth gives the later reading of a namespace with how much its counters have grown since the earlier. Neither reading is changed.
+func (w *grower) growth(earlier, later *facts.Namespace) facts.Namespace {
 	g := *later
 	grown := func(was, is uint64) *uint64 {
 		if is < was {
-			*back++
+			w.back++
 		}
 		return delta(was, is)
 	}
@@ -24,8 +30,8 @@ func growth(earlier, later *facts.Namespace, back *int) facts.Namespace {
 			l.DeltaRx, l.DeltaTx = grown(was.RxDropped, l.RxDropped), grown(was.TxDropped, l.TxDropped)
 		}
 	}
-	if earlier.Counters != nil && later.Counters != nil {
-		g.Counters = &facts.Counters{Total: later.Counters.Total, Delta: mapGrowth(earlier.Counters.Total, later.Counters.Total, back)}
+	if earlier.Counters != nil && later.Counters != nil && earlier.Counters != later.Counters {
+		g.Counters = &facts.Counters{Total: later.Counters.Total, Delta: w.mapGrowth(earlier.Counters.Total, later.Counters.Total)}
 	}
 	if later.Softnet != nil && earlier.Softnet != nil {
 		s := *later.Softnet
@@ -34,7 +40,7 @@ func growth(earlier, later *facts.Namespace, back *int) facts.Namespace {
 	}
 	if later.Conntrack != nil && earlier.Conntrack != nil {
 		c := *later.Conntrack
-		c.Delta = mapGrowth(earlier.Conntrack.Stats, c.Stats, back)
+		c.Delta = w.mapGrowth(earlier.Conntrack.Stats, c.Stats)
 		g.Conntrack = &c
 	}
 	drops := make(map[netip.AddrPort]uint64, len(earlier.UDPSockets))
@@ -58,13 +64,26 @@ func growth(earlier, later *facts.Namespace, back *int) facts.Namespace {
 }
 
 // mapGrowth has no entry for a counter that became smaller.
-func mapGrowth(earlier, later map[string]uint64, back *int) map[string]uint64 {
+func (w *grower) mapGrowth(earlier, later map[string]uint64) map[string]uint64 {
+	idle := len(earlier) == len(later) && len(w.none) == len(earlier)
 	for name, was := range earlier {
-		if is, ok := later[name]; ok && is < was && !falls(name) {
-			*back++
+		is, ok := later[name]
+		if ok && is < was && !falls(name) {
+			w.back++
+		}
+		if idle {
+			_, known := w.none[name]
+			idle = ok && known && is == was
 		}
 	}
-	return mapDelta(earlier, later)
+	if idle {
+		return w.none
+	}
+	grown := mapDelta(earlier, later)
+	if w.none == nil && len(grown) == len(earlier) && !slices.ContainsFunc(slices.Collect(maps.Values(grown)), func(d uint64) bool { return d > 0 }) {
+		w.none = grown
+	}
+	return grown
 }
 
 // falls tells the values among the counters of snmp that are none: they are settings, or count what there is now.

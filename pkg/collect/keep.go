@@ -18,7 +18,7 @@ func keepPods(earlier, later []facts.Namespace) []facts.Namespace {
 	for i := range later {
 		p := &later[i]
 		e := was[p.Inode]
-		if e == nil {
+		if e == nil || p.Counters == e.Counters && p.Counters != nil { // it is the same reading
 			continue
 		}
 		p.Counters, p.UDPSockets = keepCounters(e.Counters, p.Counters), keepSockets(e.UDPSockets, p.UDPSockets)

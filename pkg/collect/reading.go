@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,6 +19,7 @@ type Reading struct {
 	host  facts.Namespace
 	pods  map[uint64]*facts.Namespace
 	fill  *facts.NeighbourTable
+	idle  map[uint64]*facts.Counters // of pods whose counters have not grown since the reading before
 }
 
 // Read reads the counters of a snapshot's node and of its pods, but not the kinds in without.
@@ -43,8 +45,8 @@ func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
 	pods := make([]*facts.Namespace, len(s.Pods))
-	parallel(len(s.Pods), func(i int) {
-		pods[i] = c.readPodAgain(&s.Pods[i], func(k facts.Kind) bool { return s.PodHas(&s.Pods[i], k) && !skip(k) })
+	parallel(len(s.Pods), func(i int) { // but not what is dropped at a pod's own links: the node's ends count that too
+		pods[i] = c.readPodAgain(&s.Pods[i], func(k facts.Kind) bool { return !linkKind(k) && s.PodHas(&s.Pods[i], k) && !skip(k) })
 	})
 	for _, p := range pods {
 		if p != nil {
@@ -55,6 +57,29 @@ func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
 	return r, nil
+}
+
+// ReadingOf takes the counters of a snapshot that was just collected for a reading.
+func ReadingOf(s *facts.Snapshot, at time.Time) *Reading {
+	r := &Reading{at: at, host: s.Host, pods: make(map[uint64]*facts.Namespace, len(s.Pods)), fill: s.NeighbourTable}
+	r.host.Missing = s.Missing
+	for k := range sampledKinds() {
+		if s.Has(k) {
+			r.kinds = append(r.kinds, k)
+		}
+	}
+	if s.NeighbourTable != nil {
+		r.kinds = append(r.kinds, facts.KindNeighbourTable)
+	}
+	for i := range s.Pods {
+		p := &s.Pods[i]
+		r.pods[p.Inode] = &facts.Namespace{Inode: p.Inode, Missing: p.Missing, Counters: p.Counters, UDPSockets: p.UDPSockets, Listeners: p.Listeners}
+	}
+	return r
+}
+
+func linkKind(k facts.Kind) bool {
+	return k == facts.KindLinks || k == facts.KindTunnels || k == facts.KindPodLinks
 }
 
 // readPodAgain reads what holds counters in a pod; nil where its namespace is gone or cannot be entered any more.
@@ -71,7 +96,8 @@ func (c *collection) readPodAgain(pod *facts.Namespace, has func(facts.Kind) boo
 	if ns.Inode != pod.Inode {
 		return nil
 	}
-	err = ns.Do(func() error {
+	// Here, because the goroutine that reads many pods is parallel's own, which ends then: each pod would take another goroutine and another thread.
+	err = ns.DoHere(func() error {
 		n := c.sampleAgain(ns, pod, has)
 		again = &n
 		return nil
@@ -86,14 +112,12 @@ func (r *Reading) Since(earlier *Reading, s *facts.Snapshot) (out *facts.Snapsho
 	later.Window = &facts.Window{Seconds: r.at.Sub(earlier.at).Seconds()}
 	later.Taken = r.at.UTC()
 	kinds := slices.DeleteFunc(slices.Clone(r.kinds), func(k facts.Kind) bool {
-		switch k {
-		case facts.KindLinks, facts.KindTunnels, facts.KindPodLinks: // of links only the growth is taken: they themselves may have changed since
-			return true
-		}
 		_, missing := r.host.Missing[k]
-		return missing
+		return missing || linkKind(k) // of links only the growth is taken: they themselves may have changed since
 	})
-	g := growth(&earlier.host, &r.host, &back)
+	w := &grower{}
+	r.idle = map[uint64]*facts.Counters{}
+	g := w.growth(&earlier.host, &r.host)
 	n := &facts.Snapshot{Taken: later.Taken, Node: s.Node, Host: g}
 	if r.fill != nil {
 		fill := *r.fill
@@ -114,8 +138,17 @@ func (r *Reading) Since(earlier *Reading, s *facts.Snapshot) (out *facts.Snapsho
 		if was == nil {
 			was = &facts.Namespace{}
 		}
-		g := growth(was, now, &back)
-		p.Links = linkGrowth(p.Links, g.Links)
+		idle := was.Counters != nil && now.Counters != nil && maps.Equal(was.Counters.Total, now.Counters.Total)
+		if idle {
+			now.Counters = was.Counters // they take their room, and the time to look at each, once
+		}
+		g := w.growth(was, now)
+		if idle {
+			if r.idle[p.Inode] = earlier.idle[p.Inode]; r.idle[p.Inode] == nil {
+				r.idle[p.Inode] = &facts.Counters{Total: was.Counters.Total, Delta: w.mapGrowth(was.Counters.Total, was.Counters.Total)}
+			}
+			g.Counters = r.idle[p.Inode]
+		}
 		if g.Counters != nil {
 			p.Counters = g.Counters
 		}
@@ -123,5 +156,5 @@ func (r *Reading) Since(earlier *Reading, s *facts.Snapshot) (out *facts.Snapsho
 			p.UDPSockets, p.Listeners = g.UDPSockets, g.Listeners
 		}
 	}
-	return &later, back
+	return &later, w.back
 }

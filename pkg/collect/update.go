@@ -17,6 +17,7 @@ import (
 type UpdateOptions struct {
 	Kinds  []facts.Kind // of the node; those that the earlier snapshot was not asked for are left out
 	Pods   bool         // find the pods: those that came are read whole, those that went are dropped, the others stay as they were read
+	Again  []uint64     // pods that are read again whole, by the inode numbers of their namespaces
 	Intent facts.Intent // what the caller knows, as it was given to [Collect]
 }
 
@@ -36,9 +37,11 @@ func Update(ctx context.Context, h *host.Host, prev *facts.Snapshot, o UpdateOpt
 	}
 	read := slices.DeleteFunc(kinds, func(k facts.Kind) bool { return slices.Contains(stale, k) })
 	s = Merge(prev, f, read)
-	if o.Pods && slices.Contains(prev.Kinds, facts.KindPods) {
+	if (o.Pods || len(o.Again) > 0) && slices.Contains(prev.Kinds, facts.KindPods) {
 		p := *s
-		(&collection{ctx: ctx, host: h, kinds: prev.Kinds, snapshot: &p}).findPods(s.Pods)
+		c := &collection{ctx: ctx, host: h, kinds: prev.Kinds, snapshot: &p}
+		c.findPods(s.Pods, o)
+		p.Pods = keepPods(s.Pods, p.Pods)
 		s = &p
 	}
 	return s, stale, nil
@@ -72,8 +75,8 @@ func fresh(prev *facts.Snapshot, kinds []facts.Kind, o UpdateOptions) *facts.Sna
 	return s
 }
 
-// findPods makes the snapshot's pods those that there are now. What was read of the earlier ones that are still there is kept.
-func (c *collection) findPods(earlier []facts.Namespace) {
+// findPods makes the snapshot's pods those that there are now. What was read of the earlier ones that are still there is kept, where it is not to be read again.
+func (c *collection) findPods(earlier []facts.Namespace, o UpdateOptions) {
 	c.snapshot.Missing = maps.Clone(c.snapshot.Missing)
 	delete(c.snapshot.Missing, facts.KindPods)
 	view, err := c.viewNode()
@@ -82,10 +85,18 @@ func (c *collection) findPods(earlier []facts.Namespace) {
 		return
 	}
 	known := make(map[uint64]*facts.Namespace, len(earlier))
+	var found []host.Found
 	for i := range earlier {
-		known[earlier[i].Inode] = &earlier[i]
+		p := &earlier[i]
+		if !slices.Contains(o.Again, p.Inode) {
+			known[p.Inode] = p
+		}
+		found = append(found, host.Found{Path: p.Path, Inode: p.Inode, PID: p.PID, Comm: p.Comm})
 	}
-	found, denied := c.host.Namespaces()
+	denied := 0
+	if o.Pods {
+		found, denied = c.host.Namespaces()
+	}
 	pods, errs := make([]*facts.Namespace, len(found)), make([]error, len(found))
 	parallel(len(found), func(i int) {
 		f := &found[i]

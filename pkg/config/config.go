@@ -69,7 +69,7 @@ const (
 
 // Defaults of the configuration, and the bounds of what it may say.
 const (
-	DefaultListen = "127.0.0.1:9754"
+	DefaultListen = "127.0.0.1:26363" // not in the range that Prometheus has given away, 9100 to 9999, nor among the ports of Kubernetes
 
 	DefaultFullAudit     = 10 * time.Minute
 	minFullAudit         = 10 * time.Second

@@ -25,7 +25,7 @@ const (
 	maxPattern  = 256 // bytes
 	maxHosts    = 32
 	maxCIDRs    = 64
-	maxServices = 256
+	maxServices = 64 // as many as the plugin looks up while a pod waits
 	maxFix      = 9
 	maxPath     = 100 // of a socket: sockaddr_un has 108 bytes, and a temporary name is a little longer
 )

@@ -17,6 +17,7 @@ func withEthtool(fn func(*ethtool.Ethtool) error) error {
 	return fn(e)
 }
 
+// getFeature looks the link up before and after: another one may have been made under its name meanwhile.
 func getFeature(_ *Host, _ *NS, c fix.Change) (value string, err error) {
 	_, feature := c.Knob.Split()
 	if _, err := linkOf(c); err != nil {
@@ -34,6 +35,9 @@ func getFeature(_ *Host, _ *NS, c fix.Change) (value string, err error) {
 		value = onOff(on)
 		return nil
 	})
+	if err == nil {
+		_, err = linkOf(c)
+	}
 	return value, err
 }
 

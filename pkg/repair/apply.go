@@ -98,6 +98,9 @@ func (m *Mender) allowed(changes []fix.Change) error {
 
 func (m *Mender) begin(p fix.Proposal, steps []Step) (*Entry, error) {
 	now := m.o.Now().UTC()
+	// The mark of the first step comes with the beginning, which spares waiting for the disk once more before the kernel is written. A step that resets others
+	// is marked just before it is made: until then those are not netmend's to restore.
+	steps[0].Marked = len(steps[0].Beside) == 0
 	e := &Entry{
 		ID: m.journal.nextID(), Check: p.Check, Title: p.Fix.Title, Cost: p.Fix.Cost, On: p.On, State: Begun, By: m.o.Who,
 		BootID: m.o.Kernel.BootID(), Began: now, Changed: now, Steps: steps,
@@ -112,7 +115,7 @@ func (m *Mender) begin(p fix.Proposal, steps []Step) (*Entry, error) {
 func (m *Mender) run(ctx context.Context, e *Entry) error {
 	for i := range e.Steps {
 		err := ctx.Err()
-		if err == nil {
+		if err == nil && !e.Steps[i].Marked {
 			err = m.write(e, record{Mark: &i})
 		}
 		if err == nil {
@@ -124,13 +127,30 @@ func (m *Mender) run(ctx context.Context, e *Entry) error {
 		}
 	}
 	applied := record{State: Applied}
+	if m.o.Anew && m.o.Watch == 0 && m.holds(e) { // nobody wants to watch it: one record says both
+		applied.State = Verified
+	}
 	if err := m.writeBoot(e.ID, true); err != nil {
 		applied.Volatile, applied.Warnings = true, []string{fmt.Sprintf("it will not outlive a boot: %v", err)}
 	}
 	if err := m.write(e, applied); err != nil {
 		return m.rollback(e, -1, err)
 	}
+	if applied.State == Verified {
+		return nil
+	}
 	return m.verify(ctx, e)
+}
+
+// holds says whether every value is what the fix has made it.
+func (m *Mender) holds(e *Entry) bool {
+	for i, s := range e.Steps {
+		got, err := m.get(e, i)
+		if err != nil || !fix.SameValue(s.Change.Knob, got, s.Change.To) {
+			return false
+		}
+	}
+	return true
 }
 
 // rollback takes back what was done of a fix that failed. Where the kernel took another value than was written, that one is netmend's too.
@@ -142,5 +162,9 @@ func (m *Mender) rollback(e *Entry, failed int, cause error) error {
 			forced = m.set(e, failed, got, c.From)
 		}
 	}
-	return errors.Join(cause, forced, m.takeBack(e, Undone, fmt.Sprintf("taken back: %v", cause), false))
+	end := Undone
+	if m.o.Anew && errors.Is(cause, host.ErrGone) {
+		end = Gone
+	}
+	return errors.Join(cause, forced, m.takeBack(e, end, fmt.Sprintf("taken back: %v", cause), false))
 }

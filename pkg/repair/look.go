@@ -29,6 +29,7 @@ func (m *Mender) verify(ctx context.Context, e *Entry) error {
 // taken back. It gives an error where the fix has ended or could not be looked at.
 func (m *Mender) look(e *Entry) error {
 	var changed, missing []string
+	gone := 0
 	for i, s := range e.Steps {
 		if m.later(e, i) != nil {
 			continue
@@ -39,6 +40,7 @@ func (m *Mender) look(e *Entry) error {
 			// the device may come again
 		case errors.Is(err, host.ErrGone):
 			missing = append(missing, err.Error())
+			gone++
 		case err != nil:
 			return err
 		case !fix.SameValue(s.Change.Knob, got, s.Change.To) && e.BootID != m.o.Kernel.BootID():
@@ -50,10 +52,24 @@ func (m *Mender) look(e *Entry) error {
 	switch {
 	case len(changed) > 0:
 		return m.setBack(e, changed)
+	case len(missing) > 0 && len(missing) == len(e.Steps) && gone == len(missing):
+		return errors.Join(fmt.Errorf("%w: %s", host.ErrGone, missing[0]), m.bury(e, missing))
 	case len(missing) > 0:
 		return errors.Join(fmt.Errorf("%w: %s", host.ErrGone, missing[0]), m.takeBack(e, Gone, missing[0], false))
 	}
 	return nil
+}
+
+// bury ends a fix of which every object is gone: there is nothing to take back, and so no more than the end to write down.
+func (m *Mender) bury(e *Entry, missing []string) error {
+	if err := m.writeBoot(e.ID, false); err != nil {
+		return err
+	}
+	left := map[int]string{}
+	for i, why := range missing {
+		left[i] = why
+	}
+	return m.write(e, record{State: Gone, Reason: missing[0], Left: left})
 }
 
 // suspect says what a value has become and, as far as it is known, by whom.

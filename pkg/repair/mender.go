@@ -36,9 +36,11 @@ type Options struct {
 	Wait    time.Duration // how long another process may keep the journal before Open fails with ErrBusy
 	Who     string        // the program, for the history and for whoever finds the journal locked
 
-	Boot     BootFiles                 // nil: nothing outlives a boot
-	Udev     bool                      // offload features outlive the device: a udev rule sets them again
-	Anew     bool                      // a device that was made anew is another one: fixes that ended with their device do not count towards the limit
+	Boot BootFiles // nil: nothing outlives a boot
+	Udev bool      // offload features outlive the device: a udev rule sets them again
+	// Anew is for whoever mends devices as soon as they are made, again and again: one that was made anew is another one, and fixes that ended with their device
+	// do not count towards the limit; and what need not be watched is verified with one record, which spares waiting for the disk.
+	Anew     bool
 	Suspects func(c fix.Change) string // what is known of who else sets a value, for people; may be nil
 
 	Watch time.Duration // how long a value must have stayed before the fix is verified; 0: it is read back once

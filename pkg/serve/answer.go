@@ -8,6 +8,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/status"
 	"github.com/netmend/netmend/pkg/verdict"
 )
 
@@ -15,13 +16,14 @@ import (
 const room = verdict.MaxAnswer - 64
 
 // answerOf encodes verdicts once, so that the plugin, which has 2 ms, waits for nothing but the sending. It is the answer without its head: see [answerAt].
-func answerOf(v Verdicts) []byte {
+func answerOf(v Verdicts, state status.State) []byte {
 	tail := func(judged []string, findings []check.Finding) []byte {
 		data, err := json.Marshal(struct {
 			Judged   []string              `json:"judged"`
 			Findings []check.Finding       `json:"findings"`
 			Services []facts.ServiceIntent `json:"services,omitempty"`
-		}{append([]string{}, judged...), append([]check.Finding{}, findings...), v.Services})
+			State    status.State          `json:"state,omitempty"`
+		}{append([]string{}, judged...), append([]check.Finding{}, findings...), v.Services, state})
 		if err != nil { // a value that JSON has no word for: nothing is said rather than half
 			return nil
 		}
@@ -42,10 +44,22 @@ func answerOf(v Verdicts) []byte {
 		findings = slices.DeleteFunc(findings, func(f check.Finding) bool { return f.Check == name })
 		data = tail(judged, findings)
 	}
-	if len(data) > room || data == nil {
-		data = []byte(`"judged":[],"findings":[]}` + "\n")
+	if _, err := verdict.Parse(append(head(0), data...)); err == nil {
+		return data
 	}
-	return data
+	if v.Services != nil { // Services that the plugin would not believe, or too many of them: it finds out by itself
+		return answerOf(Verdicts{Judged: v.Judged, Findings: v.Findings}, state)
+	}
+	return []byte(`"judged":[],"findings":[]}` + "\n")
+}
+
+// head is the start of an answer.
+func head(age time.Duration) []byte {
+	out := append(make([]byte, 0, 1024), `{"netmend":`...)
+	out = strconv.AppendInt(out, verdict.Version, 10)
+	out = append(out, `,"age":`...)
+	out = strconv.AppendFloat(out, max(0, age).Seconds(), 'f', 3, 64)
+	return append(out, ',')
 }
 
 // most is the check with the most findings.
@@ -65,15 +79,17 @@ func (p *posted) answer(now time.Time) []byte {
 	tail := p.verdicts
 	age := now.Sub(p.asOf())
 	if age > verdict.MaxAge {
-		tail, age = answerOf(Verdicts{Services: p.Verdicts.Services}), 0
+		tail, age = answerOf(Verdicts{Services: p.Verdicts.Services}, p.state()), 0
 	}
-	out := make([]byte, 0, len(tail)+64)
-	out = append(out, `{"netmend":`...)
-	out = strconv.AppendInt(out, verdict.Version, 10)
-	out = append(out, `,"age":`...)
-	out = strconv.AppendFloat(out, max(0, age).Seconds(), 'f', 3, 64)
-	out = append(out, ',')
-	return append(out, tail...)
+	return append(head(age), tail...)
+}
+
+// state is that of the node.
+func (p *posted) state() status.State {
+	if p.Status == nil {
+		return ""
+	}
+	return p.Status.State
 }
 
 func (p *posted) asOf() time.Time {

@@ -50,7 +50,8 @@ type posted struct {
 
 // Publish puts a state on the board. Before the first, everybody who asks hears that the daemon is starting.
 func (b *Board) Publish(s State) {
-	p := &posted{State: s, verdicts: answerOf(s.Verdicts)}
+	p := &posted{State: s}
+	p.verdicts = answerOf(s.Verdicts, p.state())
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.now = p

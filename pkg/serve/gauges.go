@@ -35,7 +35,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	}
 	d := p.Status
 	states := desc("netmend_node_state", "1 for the state that the node is in.", "state")
-	for _, s := range []status.State{status.Starting, status.Proven, status.Faulty, status.Stopping} {
+	for _, s := range []status.State{status.Starting, status.Proven, status.Faulty, status.Unproven, status.Stopping} {
 		gauge(states, one(d.State == s), string(s))
 	}
 	gauge(desc("netmend_ready", "1 when the node was audited and mended once since the start."), one(d.Ready))

@@ -32,7 +32,7 @@ func TestHealthAndReadiness(t *testing.T) {
 	d := start(t, nil)
 	expect := func(what, path string, code int, body string) {
 		t.Helper()
-		if w := d.get("GET", "127.0.0.1:9754", path); w.Code != code || !strings.Contains(w.Body.String(), body) {
+		if w := d.get("GET", "127.0.0.1:26363", path); w.Code != code || !strings.Contains(w.Body.String(), body) {
 			t.Errorf("%s: %s = %d %s; want %d %s", what, path, w.Code, w.Body, code, body)
 		}
 	}
@@ -99,22 +99,22 @@ func TestGuard(t *testing.T) {
 		method, host string
 		want         int
 	}{
-		{"GET", "127.0.0.1:9754", 200},
-		{"HEAD", "127.0.0.1:9754", 200},
-		{"GET", "[::1]:9754", 200},
+		{"GET", "127.0.0.1:26363", 200},
+		{"HEAD", "127.0.0.1:26363", 200},
+		{"GET", "[::1]:26363", 200},
 		{"GET", "[::1]", 200},
 		{"GET", "10.0.0.1", 200},
-		{"GET", "LOCALHOST:9754", 200},
+		{"GET", "LOCALHOST:26363", 200},
 		{"GET", "localhost.", 200},
-		{"GET", "node1:9754", 200},
-		{"GET", "monitor.example:9754", 200},
-		{"GET", "evil.example:9754", 421},
+		{"GET", "node1:26363", 200},
+		{"GET", "monitor.example:26363", 200},
+		{"GET", "evil.example:26363", 421},
 		{"GET", "localhost.evil.example", 421},
 		{"GET", "127.0.0.1.evil.example", 421},
 		{"GET", "", 421},
-		{"POST", "127.0.0.1:9754", 405},
-		{"DELETE", "127.0.0.1:9754", 405},
-		{"OPTIONS", "127.0.0.1:9754", 405},
+		{"POST", "127.0.0.1:26363", 405},
+		{"DELETE", "127.0.0.1:26363", 405},
+		{"OPTIONS", "127.0.0.1:26363", 405},
 	} {
 		w := d.get(tt.method, tt.host, "/healthz")
 		if w.Code != tt.want {
@@ -312,7 +312,7 @@ func TestNodeState(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if want := []string{"netmend.sock.lock", "node-state"}; err != nil || !slices.Equal(left, want) {
+	if want := []string{"netmend.sock", "netmend.sock.lock", "node-state"}; err != nil || !slices.Equal(left, want) {
 		t.Errorf("left behind: %v, %v; want %v", left, err, want)
 	}
 }

@@ -112,13 +112,16 @@ func (s *socket) ours() bool {
 	return err == nil && os.SameFile(info, s.made)
 }
 
-// Close takes the name away and then ends the listening. The lock is given back last, so that what is removed is never a successor's.
-func (s *socket) Close() error {
+// Close ends the listening. The name stays, so that the next daemon replaces it and nobody ever finds none; who connects meanwhile is refused at once.
+func (s *socket) Close() error { return errors.Join(s.UnixListener.Close(), s.lock.Close()) }
+
+// remove takes the name away, for a daemon that goes on without it. The lock is given back after that, so what is removed is never another's.
+func (s *socket) remove() error {
 	var err error
 	if s.ours() {
 		err = os.Remove(s.path)
 	}
-	return errors.Join(err, s.UnixListener.Close(), s.lock.Close())
+	return errors.Join(err, s.Close())
 }
 
 // serveSocket answers at a path until the context ends or the path is lost.
@@ -153,6 +156,9 @@ func (s *Surfaces) serveSocket(ctx context.Context, path string, up func()) erro
 	}
 	why := context.Cause(ctx)
 	all.Wait()
+	if errors.Is(why, errApplied) {
+		return errors.Join(why, l.remove())
+	}
 	return errors.Join(why, l.Close())
 }
 

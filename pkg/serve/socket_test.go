@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,7 +54,7 @@ func TestPlugin(t *testing.T) {
 	}
 	d.board.Publish(state(nil))
 	a := ask()
-	if len(a.Judged) != 1 || len(a.Findings) != 1 || a.Findings[0].Message != "spoils checksums" || a.Age > 20 {
+	if len(a.Judged) != 1 || len(a.Findings) != 1 || a.Findings[0].Message != "spoils checksums" || a.Age > 20 || a.State != "faulty" {
 		t.Errorf("the answer is %+v", a)
 	}
 	select {
@@ -77,7 +78,7 @@ func TestPlugin(t *testing.T) {
 // TestAge holds that old verdicts are not told, and that Services are all the same.
 func TestAge(t *testing.T) {
 	now := time.Now()
-	v := Verdicts{Judged: []string{"hairpin"}, Services: []facts.ServiceIntent{{Name: "default/kubernetes:https"}}}
+	v := Verdicts{Judged: []string{"hairpin"}, Services: []facts.ServiceIntent{{Name: "default/kubernetes:https", VIP: netip.MustParseAddr("10.96.0.1"), Port: 443, Protocol: "tcp"}}}
 	for _, tt := range []struct {
 		name   string
 		age    time.Duration
@@ -91,7 +92,7 @@ func TestAge(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v.AsOf = func() time.Time { return now.Add(-tt.age) }
-			a, err := verdict.Parse((&posted{State: State{Verdicts: v}, verdicts: answerOf(v)}).answer(now))
+			a, err := verdict.Parse((&posted{State: State{Verdicts: v}, verdicts: answerOf(v, "")}).answer(now))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -124,10 +125,11 @@ func TestAnswerFits(t *testing.T) {
 		{"small", Verdicts{Judged: []string{"a", "b"}, Findings: many("a", 3, 100)}, []string{"a", "b"}, 3, true},
 		{"without evidence", Verdicts{Judged: []string{"a", "b"}, Findings: many("a", 150, 100)}, []string{"a", "b"}, 150, false},
 		{"without a check", Verdicts{Judged: []string{"a", "b"}, Findings: append(many("a", 150, 1000), many("b", 1, 10)...)}, []string{"b"}, 1, false},
-		{"too many services", Verdicts{Judged: []string{"a"}, Services: services}, []string{}, 0, false},
+		{"too many services", Verdicts{Judged: []string{"a"}, Findings: many("a", 1, 1), Services: services}, []string{"a"}, 1, true},
+		{"a service that is none", Verdicts{Judged: []string{"a"}, Services: services[:1]}, []string{"a"}, 0, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			line := (&posted{State: State{Verdicts: tt.v, Status: &status.Document{Audit: status.Audit{At: time.Now()}}}, verdicts: answerOf(tt.v)}).answer(time.Now())
+			line := (&posted{State: State{Verdicts: tt.v, Status: &status.Document{Audit: status.Audit{At: time.Now()}}}, verdicts: answerOf(tt.v, "")}).answer(time.Now())
 			a, err := verdict.Parse(line)
 			if err != nil {
 				t.Fatalf("%d bytes: %v", len(line), err)
@@ -200,6 +202,10 @@ func TestTaken(t *testing.T) {
 	}
 	d.stop()
 	second.healthy(status.SocketServed)
+	second.stop()
+	if _, err := os.Lstat(d.socket); err != nil {
+		t.Errorf("no socket for the next to replace: %v", err)
+	}
 }
 
 func TestLeftBehind(t *testing.T) {
@@ -243,7 +249,7 @@ func TestLeftBehind(t *testing.T) {
 		t.Error("there was a moment without a socket")
 	default:
 	}
-	if err := s.Close(); err != nil {
+	if err := s.remove(); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Lstat(old); err == nil {
@@ -281,7 +287,7 @@ func TestApply(t *testing.T) {
 	d.Apply(Settings{Socket: other})
 	until(t, "moved", func() bool { return answers(other) && !answers(d.socket) })
 	d.Apply(Settings{})
-	until(t, "off", func() bool { return !answers(other) })
+	until(t, "off", func() bool { _, err := os.Lstat(other); return err != nil && !answers(other) })
 	d.Apply(Settings{Socket: d.socket})
 	until(t, "on again", func() bool { return answers(d.socket) })
 }

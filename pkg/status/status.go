@@ -21,6 +21,7 @@ const (
 	Starting State = "starting" // the journal is being read, or the first audit is not done
 	Proven   State = "proven"   // audited, and nothing critical was found
 	Faulty   State = "faulty"   // audited, and something critical is left
+	Unproven State = "unproven" // audited, and nothing critical was found in what could be read, which was not all
 	Stopping State = "stopping"
 )
 

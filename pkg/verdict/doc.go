@@ -3,7 +3,7 @@
 // The daemon listens on a unix stream socket. Each message is one JSON object on one line:
 //
 //	plugin: {"netmend":1,"ask":"verdicts"}
-//	daemon: {"netmend":1,"age":3.2,"judged":["tunnel-tx-checksum"],"findings":[...],"services":[...]}
+//	daemon: {"netmend":1,"age":3.2,"judged":["tunnel-tx-checksum"],"findings":[...],"services":[...],"state":"proven"}
 //	plugin: {"netmend":1,"tell":{...}}        (after a pod was judged; not answered)
 //
 //	netmendctl: {"netmend":1,"ask":"status"}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -25,6 +26,9 @@ const (
 	MaxStatus   = 8 << 20          // bytes of an answer to AskStatus
 	MaxAge      = 30 * time.Second // of the verdicts in an answer
 )
+
+// maxServices bounds the Services of an answer: each of them is looked up while a pod waits.
+const maxServices = 64
 
 // The questions.
 const (
@@ -53,12 +57,13 @@ type Answer struct {
 	Judged   []string              `json:"judged"` // names of checks
 	Findings []check.Finding       `json:"findings"`
 	Services []facts.ServiceIntent `json:"services,omitempty"` // the virtual IPs that pods need, as Kubernetes says
+	State    string                `json:"state,omitempty"`    // of the node as a whole: starting, proven, faulty or stopping, see package status
 }
 
 // ErrAnswer says that an answer is not to be believed.
 var ErrAnswer = errors.New("not an answer to believe")
 
-// Parse reads one answer. It refuses what is not of this version, too old, or made of more than one line.
+// Parse reads one answer. It refuses what is not of this version, too old, made of more than one line, or has Services that are none.
 func Parse(line []byte) (*Answer, error) {
 	if len(line) > MaxAnswer {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrAnswer, MaxAnswer)
@@ -72,6 +77,13 @@ func Parse(line []byte) (*Answer, error) {
 		return nil, fmt.Errorf("%w: version %d, not %d", ErrAnswer, a.Netmend, Version)
 	case !(a.Age >= 0) || math.IsInf(a.Age, 0) || a.Age > MaxAge.Seconds():
 		return nil, fmt.Errorf("%w: %g seconds old", ErrAnswer, a.Age)
+	case len(a.Services) > maxServices:
+		return nil, fmt.Errorf("%w: %d Services that every pod needs", ErrAnswer, len(a.Services))
+	}
+	for i, s := range a.Services {
+		if s.Name == "" && !s.VIP.IsValid() || s.VIP.IsUnspecified() || s.VIP.Zone() != "" || s.Port == 0 || !slices.Contains([]string{"tcp", "udp", "sctp"}, s.Protocol) {
+			return nil, fmt.Errorf("%w: Service %d is %q at %s, %d/%q", ErrAnswer, i+1, s.Name, s.VIP, s.Port, s.Protocol)
+		}
 	}
 	return &a, nil
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/containernetworking/cni/libcni"
+
 	"github.com/netmend/netmend/test/e2e/lab"
 )
 
@@ -20,6 +22,9 @@ func TestExamples(t *testing.T) {
 	}
 	for i, path := range paths {
 		t.Run(filepath.Base(path), func(t *testing.T) {
+			if _, err := libcni.NetworkConfFromFile(path); err != nil {
+				t.Errorf("the library does not read it: %v", err)
+			}
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)

@@ -45,7 +45,7 @@ func faults() []fault {
 		{name: "IPv6 off in the pod", check: "ipv6-pod", code: 108, pod: "sysctl -qw net.ipv6.conf.eth0.disable_ipv6=1"},
 		{
 			name: "DAD failed", check: "ipv6-dadfailed", code: 107, // the bridge sends the question back to who asked
-			pod:     "sysctl -qw net.ipv6.conf.all.enhanced_dad=0 net.ipv6.conf.eth0.enhanced_dad=0 net.ipv6.conf.eth0.accept_dad=1; ip -6 addr add fd00:244::77/64 dev eth0; sleep 2.5",
+			pod:     "sysctl -qw net.ipv6.conf.all.enhanced_dad=0 net.ipv6.conf.eth0.enhanced_dad=0 net.ipv6.conf.eth0.accept_dad=1; ip -6 addr add fd00:244::77/64 dev eth0; for i in $(seq 300); do ip -6 addr show dev eth0 dadfailed | grep -q ::77 && break; sleep 0.1; done",
 			mendPod: "ip -6 addr del fd00:244::77/64 dev eth0", words: []string{"fd00:244::77"},
 		},
 		{
@@ -70,12 +70,18 @@ const (
 
 // kubernetesNode is a node with an uplink, flannel's tunnel, kubelet's directory and kube-proxy's rules.
 func kubernetesNode(t testing.TB) *node {
+	n := bareNode(t)
+	n.Sh(services)
+	return n
+}
+
+// bareNode lacks only the rules.
+func bareNode(t testing.TB) *node {
 	n := newNode(t)
 	n.Write("etc/cni/net.d/10-pods.conflist", conflist)
 	n.Write("var/lib/kubelet/config.yaml", "clusterDNS: []\n")
 	n.Sh("ip link add eth0 type veth peer name lan0; ip link set eth0 up; ip link set lan0 up; ip addr add 192.0.2.1/24 dev eth0; ip route add default via 192.0.2.254; sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")
 	n.Sh(tunnel)
-	n.Sh(services)
 	return n
 }
 
@@ -92,6 +98,18 @@ func plugins(t testing.TB) (bridge, netmend map[string]any) {
 	return list.Plugins[0], list.Plugins[1]
 }
 
+// added makes a pod with IPv4, which takes no time, and gives it with the configuration of netmend behind its result.
+func (n *node) added(t testing.TB) (pod *lab.NS, netmend map[string]any) {
+	t.Helper()
+	bridge, netmend := plugins(t)
+	ipam := bridge["ipam"].(map[string]any)
+	ipam["ranges"], ipam["routes"] = ipam["ranges"].([]any)[:1], ipam["routes"].([]any)[:1]
+	pod = lab.NewNS(t, "pod")
+	netmend["prevResult"] = json.RawMessage(n.must(n.run(call{plugin: "bridge", command: "ADD", pod: pod}, bridge)).out)
+	netmend["timeout"], netmend["socket"] = "10s", "" // for busy machines
+	return pod, netmend
+}
+
 // TestFaults brings in one fault after the other: warn passes the pod and says what is wrong, enforce refuses it, and mended it passes in silence.
 func TestFaults(t *testing.T) {
 	t.Parallel()
@@ -103,7 +121,7 @@ func TestFaults(t *testing.T) {
 
 func testFault(t *testing.T, n *node, f fault) {
 	bridge, netmend := plugins(t)
-	netmend["timeout"] = "1s" // for busy machines
+	netmend["timeout"] = "10s" // for busy machines
 	netmend["socket"] = ""
 	pod := lab.NewNS(t, "pod")
 	ip := ""

@@ -26,12 +26,17 @@ func TestGuest(t *testing.T) {
 	dir := t.TempDir()
 	initrd := filepath.Join(dir, "initrd")
 	inside, nodes := testProgram(t, dir, "./inside"), testProgram(t, dir, "../e2e")
+	plugin := filepath.Join(dir, "netmend")
+	if err := lab.Build(plugin, "./plugins/netmend"); err != nil {
+		t.Fatal(err)
+	}
 	want := append(listTests(t, inside, "."), listTests(t, nodes, nodeTests)...)
 	kernel := lab.Cache(t, "kernel")
 	err := image(initrd, kernel, map[string]string{
 		"usr/bin/inside":      inside,
 		"usr/bin/nodes":       nodes,
 		"usr/bin/netmendctl":  os.Getenv("NETMENDCTL"),
+		"usr/bin/netmend":     plugin,
 		"usr/sbin/kube-proxy": filepath.Join(lab.Cache(t, "kubernetes"), "kube-proxy"),
 	})
 	if err != nil {

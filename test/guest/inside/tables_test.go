@@ -32,8 +32,10 @@ func TestConntrackFull(t *testing.T) {
 	flows(800)
 	audit(t).Want("warning conntrack-full net.netfilter.nf_conntrack_max")
 	flows(130)
+	add(t, "conntrack-full", 114)
 	mend(t, audit(t).Want("critical conntrack-full net.netfilter.nf_conntrack_max"))
 	audit(t).Want().Judged("conntrack-full")
+	add(t, "conntrack-full", 0)
 }
 
 // TestNeighOverflow fills the ARP table, which all namespaces share and whose limit only the initial one shows.
@@ -50,6 +52,8 @@ func TestNeighOverflow(t *testing.T) {
 	}
 	sh(t, "N=10.77; "+fill(1, 200))
 	pod.Sh("N=10.78; " + fill(1, 170))
+	add(t, "neigh-overflow", 115)
 	mend(t, audit(t).Want("critical neigh-overflow net.ipv4.neigh.default.gc_thresh3"))
 	audit(t).Want().Judged("neigh-overflow")
+	add(t, "neigh-overflow", 0)
 }

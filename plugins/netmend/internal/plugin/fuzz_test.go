@@ -117,6 +117,12 @@ func liar(t *testing.T, socket string, answer []byte) (stop func()) {
 // whole runs the program in this process.
 func whole(t *testing.T, stdin []byte) (code int, out []byte, took time.Duration) {
 	t.Helper()
+	return wholeWith(t, stdin, func(*Plugin) {})
+}
+
+// wholeWith does so after a change.
+func wholeWith(t *testing.T, stdin []byte, change func(*Plugin)) (code int, out []byte, took time.Duration) {
+	t.Helper()
 	in, err := os.CreateTemp(t.TempDir(), "in")
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +148,9 @@ func whole(t *testing.T, stdin []byte) (code int, out []byte, took time.Duration
 	defer null.Close()
 	os.Stdin, os.Stdout, os.Stderr = in, to, null
 	start := time.Now()
-	code = New(to, null).Main()
+	p := New(to, null)
+	change(p)
+	code = p.Main()
 	took = time.Since(start)
 	out, err = os.ReadFile(to.Name())
 	if err != nil {

@@ -43,9 +43,9 @@ func (p *Plugin) judge(c *call, mend bool) *outcome {
 	return v
 }
 
-// judgeNode runs the checks of gate without a pod.
+// judgeNode runs the checks of gate without a pod, whatever their modes are: those are for pods.
 func (p *Plugin) judgeNode(c *call) *outcome {
-	list := p.checks(c.conf, func(name string) bool { return slices.Contains(c.conf.Gate, name) })
+	list := p.checks(&Config{Mode: ModeWarn}, func(name string) bool { return slices.Contains(c.conf.Gate, name) })
 	if len(list) == 0 {
 		return &outcome{verdict: verdictPass}
 	}

@@ -147,7 +147,7 @@ func (p *Plugin) guarded(c *call, judge func() *outcome) (v *outcome, err error)
 		}
 	}()
 	v = &outcome{verdict: verdictOff}
-	if c.conf.Mode != ModeOff || len(c.conf.Checks) > 0 {
+	if c.command == "STATUS" || c.conf.Mode != ModeOff || len(c.conf.Checks) > 0 {
 		v = judge()
 	}
 	return v, p.finish(c, v)
