@@ -96,7 +96,8 @@ func (c *collection) readPodAgain(pod *facts.Namespace, has func(facts.Kind) boo
 	if ns.Inode != pod.Inode {
 		return nil
 	}
-	err = ns.Do(func() error {
+	// Here, because the goroutine that reads many pods is parallel's own, which ends then: each pod would take another goroutine and another thread.
+	err = ns.DoHere(func() error {
 		n := c.sampleAgain(ns, pod, has)
 		again = &n
 		return nil

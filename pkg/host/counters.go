@@ -13,7 +13,7 @@ import (
 // Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6, by their names with their group. It
 // must be called inside Do.
 func (n *NS) Counters() (map[string]uint64, error) {
-	all := make(map[string]uint64, 512)
+	all := make(map[string]uint64, mapOfCounters)
 	for _, name := range []string{"netstat", "snmp"} {
 		if err := n.withFile(n.procNet(name), maxFile, func(b []byte) { parsePairs(b, &n.host.names, all) }); err != nil {
 			return nil, fmt.Errorf("read counters: %w", err)
@@ -25,6 +25,10 @@ func (n *NS) Counters() (map[string]uint64, error) {
 	}
 	return all, nil
 }
+
+// mapOfCounters is the most that a map of Go holds in half the room that one entry more would take; Linux 6.18 has some 400 counters. A node keeps such a map for
+// each pod.
+const mapOfCounters = 448
 
 // counterNames keeps the names of counters, which are the same in every namespace of a kernel, so that hundreds of namespaces share them. It is
 // safe for concurrent use.

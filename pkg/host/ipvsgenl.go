@@ -24,7 +24,7 @@ const (
 // ipvsTimeouts reads for how many seconds clients stay with a destination, which /proc/net/ip_vs tells in the kernel's own ticks. It must be called only where
 // that file exists: asking for the netlink family where the module is not loaded would load it.
 func ipvsTimeouts() (map[svcFront]uint32, error) {
-	c, err := openNetlink(unix.NETLINK_GENERIC)
+	c, err := openNetlink(unix.NETLINK_GENERIC, new(buffers))
 	if err != nil {
 		return nil, err
 	}

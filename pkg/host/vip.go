@@ -40,6 +40,7 @@ func (n *NS) ServiceVIPs(mode string, services []facts.ServiceIntent) ([]facts.S
 // vipReader looks Services up in one namespace. What several look-ups need is read once.
 type vipReader struct {
 	ns     *NS
+	brief  bool // no list may be walked that grows with the number of Services
 	nf     *nlConn
 	noNFT  bool
 	legacy map[string]*legacyTable // by family and table; nil values for tables that do not exist

@@ -124,31 +124,15 @@ func (v *vipReader) iptablesByName(family string, s facts.ServiceIntent) (found 
 	return found, nil
 }
 
-// nftReferenced says whether a chain exists and something jumps to it: the kernel counts a chain's rules and the references to it in one number.
+// nftReferenced says whether a chain exists and something jumps to it.
 func (v *vipReader) nftReferenced(family, table, chain string) (bool, error) {
 	c, err := v.netfilter()
 	if err != nil || c == nil {
 		return false, err
 	}
-	return whole(func() (bool, error) {
-		before, err := nftGeneration(c)
-		if err != nil {
-			return false, err
-		}
-		use, err := c.nftUse(nftProto(family), table, chain)
-		if err != nil || use == 0 {
-			return false, err
-		}
-		rules := uint32(0)
-		err = c.eachNFTRule(nftProto(family), table, chain, interfaceName, func(nftRule) error { rules++; return nil })
-		if err != nil {
-			return false, err
-		}
-		after, err := nftGeneration(c)
-		if err == nil && before != after {
-			err = ErrInterrupted
-		}
-		return use > rules, err
+	return c.inGeneration(func() (bool, error) {
+		n, err := c.references(family, table, chain)
+		return n > 0, err
 	})
 }
 

@@ -1,11 +1,11 @@
 package services
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"github.com/netmend/netmend/pkg/services/internal/chainhash"
 )
 
 // Names of chains of iptables mode, of the table nat unless said otherwise (iptables/proxier.go).
@@ -66,8 +66,7 @@ func EndpointHash(name, protocol string, endpoint netip.AddrPort) string {
 }
 
 func hash(text string, length int) string {
-	sum := sha256.Sum256([]byte(text))
-	return base32.StdEncoding.EncodeToString(sum[:])[:length]
+	return chainhash.Of(text)[:length]
 }
 
 // NFTPort is the end of the names of a Service port's chains in nftables mode (servicePortChainNameBase); empty for a name without a namespace.

@@ -75,6 +75,7 @@ type ban struct {
 const (
 	whyPure  = "what judges must be pure: the same facts give the same findings on every machine and on every day"
 	whyPlain = "facts are plain data: they hold what was read and cannot read"
+	whyInit  = "whatever is linked is made ready when the program starts, used or not: regular expressions, tables, hashes; the plugin starts for each pod"
 	whyStart = "a pod waits for the plugin: it must start in milliseconds, ask nobody over the network and change nothing"
 )
 
@@ -97,6 +98,14 @@ var bans = []ban{
 	{rooms: []string{"plugins/netmend"}, path: "net/http", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/repair", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/report", deep: true, why: whyStart},
+	{rooms: []string{"plugins/netmend"}, path: "github.com/coreos/go-iptables", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "crypto", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "encoding/base32", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "os/signal", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "text/template", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "math/rand", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "github.com/vishvananda/netlink", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "sigs.k8s.io/yaml", deep: true, why: whyInit},
 	{but: []string{"pkg/host", "test"}, path: "unsafe", why: "only the door to the kernel, and what tests it, hand it memory"},
 	{path: "github.com/stretchr/testify", why: "tests use the standard library and go-cmp"},
 }
