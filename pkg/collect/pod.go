@@ -43,9 +43,10 @@ const notYet = "not in time"
 // An error means that the pod's namespace cannot be opened or entered; what cannot be read otherwise is in Missing.
 func Pod(h *host.Host, o PodOptions) (*PodFacts, error) {
 	c := &podCollection{settings: map[int]host.Settings{}, host: h, node: h.Node(), o: o, s: &facts.Snapshot{Schema: facts.Schema, Taken: time.Now().UTC(), Intent: o.Intent}}
-	c.s.Missing = map[facts.Kind]string{}
+	kinds := podKinds()
+	c.s.Missing = make(map[facts.Kind]string, len(kinds))
 	for _, k := range o.Kinds {
-		if slices.Contains(podKinds(), k) && (o.NetNS != "" || k != facts.KindPods && k != facts.KindPodLinks) {
+		if slices.Contains(kinds, k) && (o.NetNS != "" || k != facts.KindPods && k != facts.KindPodLinks) {
 			c.s.Kinds = append(c.s.Kinds, k)
 			c.s.Missing[k] = notYet
 		}

@@ -111,7 +111,7 @@ func ratio(b *testing.B, name string, value, limit float64, how string) {
 	}
 }
 
-// goal prints a ratio whose limit is aimed at and not held yet: being over it is said and fails nothing.
+// goal prints a ratio whose limit cannot be held here: being over it is said and fails nothing.
 func goal(name string, value, limit float64, how string) {
 	verdict := "reached"
 	if value > limit {

@@ -125,7 +125,7 @@ func (c *Cluster) Proxy(n *Node, mode string) *Process {
 		env = append(env, "PATH="+backendPath(c.t, dir, backend)+":"+os.Getenv("PATH"))
 	}
 	var p *Process
-	WaitFor(c.t, 60*time.Second, "kube-proxy", func() (bool, string) {
+	WaitFor(c.t, 5*time.Minute, "kube-proxy", func() (bool, string) {
 		if p == nil || p.ended() { // it panics now and then as it starts, and is started again, as kubelet does
 			cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
 			cmd.Env = env
