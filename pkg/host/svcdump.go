@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,13 +15,21 @@ type nfDumper interface {
 	dump(typ uint16, body []byte, fn func(m nlMsg) error) error
 }
 
-// svcConn asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each: it is connected to the kernel, so that
-// every datagram is the kernel's, and it is of one thread at a time.
+// svcConn asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each, and two system calls: it is connected to
+// the kernel, so that every datagram is the kernel's, and receives a short list and its end at once. It is of one thread at a time.
 type svcConn struct {
-	fd  int
-	seq uint32
-	buf []byte
-	req []byte
+	fd   int
+	seq  uint32
+	req  []byte
+	bufs [2][]byte
+	vecs [2]unix.Iovec
+	msgs [2]mmsghdr
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
 }
 
 func openSvcConn() (*svcConn, error) {
@@ -37,7 +46,57 @@ func openSvcConn() (*svcConn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err), unix.Close(fd))
 	}
-	return &svcConn{fd: fd, buf: make([]byte, recvBuffer)}, nil
+	c := &svcConn{fd: fd}
+	for i := range c.bufs {
+		c.bufs[i] = make([]byte, recvBuffer)
+		c.vecs[i].Base = &c.bufs[i][0]
+		c.vecs[i].SetLen(recvBuffer)
+		c.msgs[i].hdr.Iov = &c.vecs[i]
+		c.msgs[i].hdr.SetIovlen(1)
+	}
+	return c, nil
+}
+
+// send and receive do not tell the Go scheduler, to which a call that takes microseconds looks as if it were blocked: the kernel has made the first part of a
+// list when send returns, and makes each next one as the one before is received.
+
+func (c *svcConn) send() error {
+	for {
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&c.req[0])), uintptr(len(c.req)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return fmt.Errorf("netlink send: %w", errno)
+		}
+	}
+}
+
+// receive fills up to two buffers and says how many. Where nothing is there yet, which is not so on any kernel that was tried, it waits.
+func (c *svcConn) receive() (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.msgs[0])), uintptr(len(c.msgs)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			for i := range c.msgs[:n] {
+				if c.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+					return 0, fmt.Errorf("netlink receive: a message of more than %d bytes", recvBuffer)
+				}
+			}
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			n, err := retry(func() (int, error) { return unix.Read(c.fd, c.bufs[0]) })
+			if err != nil {
+				return 0, fmt.Errorf("netlink receive: %w", err)
+			}
+			c.msgs[0].n = uint32(n)
+			return 1, nil
+		default:
+			return 0, fmt.Errorf("netlink receive: %w", errno)
+		}
+	}
 }
 
 func (c *svcConn) close() error { return unix.Close(c.fd) }
@@ -59,19 +118,18 @@ func (c *svcConn) exchange(typ, flags uint16, body []byte, fn func(m nlMsg) erro
 	b = binary.NativeEndian.AppendUint32(b, c.seq)
 	b = binary.NativeEndian.AppendUint32(b, 0)
 	c.req = append(b, body...)
-	if _, err := retry(func() (int, error) { return unix.Write(c.fd, c.req) }); err != nil {
-		return fmt.Errorf("netlink send: %w", err)
+	if err := c.send(); err != nil {
+		return err
 	}
 	a := svcAnswer{seq: c.seq, list: flags != 0, fn: fn}
 	for !a.done {
-		n, err := unix.Read(c.fd, c.buf)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
+		n, err := c.receive()
 		if err != nil {
-			return fmt.Errorf("netlink receive: %w", err)
+			return err
 		}
-		a.take(c.buf[:n])
+		for i := range n {
+			a.take(c.bufs[i][:c.msgs[i].n])
+		}
 	}
 	return a.err()
 }

@@ -14,13 +14,12 @@ const nftReg32 = 8
 // svcRegister is what one register of four bytes holds.
 type svcRegister struct {
 	key   nftKey
-	local bool   // what key was looked up for: whether it is the node's own address
 	size  int    // bytes of an address that were loaded
 	mask  []byte // nil: none
 	value []byte // of keyValue
 }
 
-// svcKeyRandomNumber and svcKeyLocal are what only Services' rules load.
+// What only the rules of Services load.
 const (
 	keyRandom nftKey = 100 + iota
 	keySrcType

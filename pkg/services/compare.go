@@ -137,7 +137,7 @@ func comparePath(w, h *facts.ServicePath, mode string, loose bool) (d Difference
 		d.field(!loose && w.Masquerade != h.Masquerade, "masquerades", masquerade(w), masquerade(h))
 	}
 	d.field(!loose && w.Scope != h.Scope && w.Scope != "" && h.Scope != "", "from this node", w.Scope, h.Scope)
-	d.field(!slices.Equal(w.Sources, h.Sources) && !slices.Equal(sorted(slices.Clone(w.Sources)), sorted(slices.Clone(h.Sources))), "source ranges", ranges(w), ranges(h))
+	d.field(!sameRanges(w.Sources, h.Sources), "source ranges", ranges(w), ranges(h))
 	if len(d.Missing) == 0 {
 		d.field(len(h.Broken) > 0, "broken links", "none", strings.Join(h.Broken, ", "))
 	}

@@ -22,7 +22,7 @@ func (c *Cluster) Compare(mode string, least int, node ...string) {
 	file, taken := c.Services(), filepath.Join(c.t.TempDir(), "node.json")
 	var s *facts.Snapshot
 	var w *services.Wanted
-	WaitFor(c.t, 4*time.Minute, mode+" mode to hold what is wanted", func() (bool, string) {
+	WaitFor(c.t, 8*time.Minute, mode+" mode to hold what is wanted", func() (bool, string) {
 		out, err := Netmendctl(append([]string{"snapshot", "--services", file, "-f", taken}, node...)...).CombinedOutput()
 		if err != nil {
 			c.t.Fatalf("snapshot: %v: %s", err, out)
