@@ -101,7 +101,7 @@ func TestOtherUser(t *testing.T) {
 		in.Close()
 		cmd.Wait()
 	}()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(slow)
 	for {
 		c, err := Ask(path)
 		if err == nil {

@@ -44,7 +44,7 @@ func daemon(t *testing.T, socket, answer string) (told <-chan string) {
 // heard runs ADD until the daemon's answer came in time, which a busy machine may prevent.
 func (n *node) heard(c call, conf map[string]any, told <-chan string) (o outcome, news string) {
 	n.t.Helper()
-	end := time.Now().Add(time.Minute)
+	end := time.Now().Add(3 * time.Minute)
 	for {
 		o = n.run(c, conf)
 		select {

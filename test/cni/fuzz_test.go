@@ -60,7 +60,7 @@ func TestMutations(t *testing.T) {
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &errs
 		start := time.Now()
 		_ = cmd.Run() // how it ended is in its code
-		if took := time.Since(start); took > 30*time.Second {
+		if took := time.Since(start); took > 3*time.Minute {
 			t.Errorf("it took %s: %q %q", took, env, stdin)
 		}
 		if code := cmd.ProcessState.ExitCode(); code != 0 && code != 1 || strings.Contains(errs.String(), "goroutine ") {

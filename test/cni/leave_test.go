@@ -17,7 +17,7 @@ import (
 // settings of a namespace. It waits until the kernel has stopped changing them by itself, and leaves out what never stops.
 func state(t *testing.T, n *node, ns *lab.NS) []string {
 	t.Helper()
-	lab.WaitFor(t, 30*time.Second, "addresses to settle", func() (bool, string) {
+	lab.WaitFor(t, 3*time.Minute, "addresses to settle", func() (bool, string) {
 		out := ns.Sh("ip -6 addr show tentative")
 		return out == "", out
 	})

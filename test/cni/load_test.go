@@ -77,7 +77,7 @@ func TestLoad(t *testing.T) {
 		t.Errorf("%d of 1000 healthy pods gave a warning", warned)
 	}
 	// Some of it the kernel gives back a moment later.
-	lab.WaitFor(t, 30*time.Second, "everything to be given back", func() (bool, string) {
+	lab.WaitFor(t, 3*time.Minute, "everything to be given back", func() (bool, string) {
 		d := cmp.Diff(before, held(t, n, pod))
 		return d == "", d
 	})

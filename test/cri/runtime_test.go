@@ -86,7 +86,7 @@ func start(t *testing.T, n *lab.Node) *containerd {
 	}
 	t.Cleanup(func() { conn.Close() })
 	c.RuntimeServiceClient, c.images = cri.NewRuntimeServiceClient(conn), cri.NewImageServiceClient(conn)
-	lab.WaitFor(t, time.Minute, "containerd", func() (bool, string) {
+	lab.WaitFor(t, 3*time.Minute, "containerd", func() (bool, string) {
 		_, err := c.Version(t.Context(), &cri.VersionRequest{})
 		return err == nil, fmt.Sprint(err, "\n", c.log())
 	})
@@ -108,7 +108,7 @@ func (c *containerd) load() {
 	if out, err := exec.Command("ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", path).CombinedOutput(); err != nil {
 		c.t.Fatalf("import: %v: %s", err, out)
 	}
-	lab.WaitFor(c.t, time.Minute, "the image", func() (bool, string) {
+	lab.WaitFor(c.t, 3*time.Minute, "the image", func() (bool, string) {
 		r, err := c.images.ImageStatus(c.t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: pauseImage}})
 		return err == nil && r.Image != nil, fmt.Sprint(r, err)
 	})
@@ -150,7 +150,7 @@ func (c *containerd) configure(plugins ...map[string]any) {
 	if err := os.Rename(path+".new", path); err != nil {
 		c.t.Fatal(err)
 	}
-	lab.WaitFor(c.t, time.Minute, "the list of plugins to be read", func() (bool, string) {
+	lab.WaitFor(c.t, 3*time.Minute, "the list of plugins to be read", func() (bool, string) {
 		r, err := c.Status(c.t.Context(), &cri.StatusRequest{Verbose: true})
 		if err != nil {
 			return false, err.Error()
