@@ -39,9 +39,9 @@ gen: ## write the generated files again: the list of checks, their pages, the RE
 	@$(GO) run ./pkg/checks/internal/gen
 
 .PHONY: bench
-bench: ## measure an audit beside iptables-save, and with many pods (root, a few minutes)
+bench: ## measure audits, the plugin and the idle daemon beside their peers, with many pods and Services (root, about 40 minutes)
 	@scripts/packages.sh $(shell cat scripts/packages.txt)
-	@$(GO) test -count=1 -timeout 30m -run "^$$" -bench . -benchtime 1x ./test/bench
+	@$(GO) test -count=1 -timeout 90m -run "^$$" -bench . -benchtime 1x ./test/bench
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/netmend/netmend/pkg/config"
+	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/repair"
 )
@@ -24,7 +25,11 @@ func (l *loop) glance(ctx context.Context, indexes []int) {
 	if len(ask) == 0 {
 		return
 	}
-	links, err := l.node.Glance(ask)
+	var links []facts.Link
+	err := l.guarded(func() (err error) {
+		links, err = l.node.Glance(ask)
+		return err
+	})
 	if err != nil {
 		l.log.Debug("glance", "error", err) // the look that follows says it
 		return

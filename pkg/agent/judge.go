@@ -32,8 +32,7 @@ func (l *loop) judge(want func(*check.Check) bool) (judged map[string]bool) {
 
 func all(*check.Check) bool { return true }
 
-// safely runs one check. One that panics has judged nothing; the others go on. A panic of what reads the node ends the process instead: its thread may be in
-// a foreign namespace, and the next process begins by settling what this one left.
+// safely runs one check. One that panics has judged nothing; the others go on.
 func safely(s *facts.Snapshot, c *check.Check) (part *check.Report, panicked string) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -19,7 +19,11 @@ const lookAfter = 200 * time.Millisecond
 // first reads everything, judges, mends, and looks whether that helped. It says whether the node could be read.
 func (l *loop) first(ctx context.Context) bool {
 	began, reading := l.clock(), l.mind.begin()
-	s, err := l.node.Collect(ctx, l.kinds(), l.conf.Intent)
+	var s *facts.Snapshot
+	err := l.guarded(func() (err error) {
+		s, err = l.node.Collect(ctx, l.kinds(), l.conf.Intent)
+		return err
+	})
 	if err != nil {
 		l.unread(err)
 		return false
@@ -39,7 +43,7 @@ func (l *loop) first(ctx context.Context) bool {
 func (l *loop) prove(ctx context.Context) {
 	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
 	t := l.todo.takeAll()
-	s, stale, err := l.node.Update(ctx, base, t.options(l.conf.Intent))
+	s, stale, err := l.readAgain(ctx, base, t.options(l.conf.Intent))
 	if err != nil {
 		l.unread(err)
 		return
@@ -53,12 +57,20 @@ func (l *loop) prove(ctx context.Context) {
 	l.tookStock(ctx, t.cause, began, false)
 }
 
+func (l *loop) readAgain(ctx context.Context, base *facts.Snapshot, o collect.UpdateOptions) (s *facts.Snapshot, stale []facts.Kind, err error) {
+	err = l.guarded(func() (err error) {
+		s, stale, err = l.node.Update(ctx, base, o)
+		return err
+	})
+	return s, stale, err
+}
+
 // lookQuick reads what the loop reads itself, and judges and mends the tunnels.
 func (l *loop) lookQuick(ctx context.Context) {
 	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
 	urgent := l.todo.urgent
 	kinds, cause := l.todo.takeQuick()
-	s, stale, err := l.node.Update(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
+	s, stale, err := l.readAgain(ctx, base, collect.UpdateOptions{Kinds: kinds, Intent: l.conf.Intent})
 	if err != nil {
 		l.quickPace.done(began, l.clock())
 		if ctx.Err() == nil {
@@ -174,7 +186,7 @@ func reasons(skips []check.Skip) []string {
 func (l *loop) unread(err error) {
 	now := l.clock()
 	l.changed = l.conditions.set(now, status.NodeRead, fmt.Sprintf("what was known before is shown, and is read again in %s: %v", afterFailed, err)) || l.changed
-	l.readAgain = now.Add(afterFailed)
+	l.notBefore = now.Add(afterFailed)
 }
 
 // readable says which kinds could not be read.

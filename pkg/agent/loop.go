@@ -52,7 +52,7 @@ type loop struct {
 	fullAt    time.Time
 	windowAt  time.Time
 	pollAt    time.Time
-	readAgain time.Time // before when a node that could not be read is not read again
+	notBefore time.Time // before when a node that could not be read is not read again
 
 	earlier      *repair.Mender
 	entries      []repair.Entry

@@ -94,7 +94,7 @@ func (l *loop) quickAt() time.Time {
 	case l.todo.urgent:
 		at = l.quickPace.end.Add(l.quickPace.least)
 	}
-	return later(at, l.readAgain)
+	return later(at, l.notBefore)
 }
 
 // beat shows that the loop turns, and looks at the clock.

@@ -34,7 +34,7 @@ type job struct {
 
 // jobDue says whether something is to be read beside the loop now.
 func (l *loop) jobDue(now time.Time) bool {
-	if now.Before(l.readAgain) {
+	if now.Before(l.notBefore) {
 		return false
 	}
 	if !now.Before(l.fullAt) || !now.Before(l.windowAt) {
@@ -63,15 +63,18 @@ func (l *loop) startJob(ctx context.Context) {
 	l.job = j
 	node, kinds, intent := l.node, l.kinds(), l.conf.Intent
 	go func() {
-		switch {
-		case j.counter:
-			j.count, j.err = node.Read(ctx, j.base, j.without)
-		case j.full:
-			j.kinds = kinds
-			j.s, j.err = node.Collect(ctx, kinds, intent)
-		default:
-			j.s, j.stale, j.err = node.Update(ctx, j.base, j.options(intent))
-		}
+		j.err = l.guarded(func() (err error) {
+			switch {
+			case j.counter:
+				j.count, err = node.Read(ctx, j.base, j.without)
+			case j.full:
+				j.kinds = kinds
+				j.s, err = node.Collect(ctx, kinds, intent)
+			default:
+				j.s, j.stale, err = node.Update(ctx, j.base, j.options(intent))
+			}
+			return err
+		})
 		l.jobs <- j // there is room: only one is under way
 	}()
 }

@@ -84,6 +84,15 @@ func (n *NS) FD() int { return n.fd }
 // Do runs fn on a thread that is in the namespace, and returns fn's error. Goroutines that fn starts are not in it. Sockets that fn opens
 // stay in it for good.
 func (n *NS) Do(fn func() error) error {
+	if n.here() { // a daemon asks of its own namespace many times in a second: no other thread is needed for that
+		defer runtime.UnlockOSThread()
+		defer func() {
+			if p := recover(); p != nil { // as from another goroutine, it has its stack with it
+				panic(fmt.Sprintf("%v\n%s", p, debug.Stack()))
+			}
+		}()
+		return fn()
+	}
 	type outcome struct {
 		err      error
 		panicked any
@@ -104,6 +113,17 @@ func (n *NS) Do(fn func() error) error {
 		panic(out.panicked)
 	}
 	return out.err
+}
+
+// here says whether the calling thread is in the namespace. If so, the goroutine is locked to it.
+func (n *NS) here() bool {
+	runtime.LockOSThread()
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err == nil && st.Ino == n.Inode {
+		return true
+	}
+	runtime.UnlockOSThread()
+	return false
 }
 
 // DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. It may not be called inside another Do: where

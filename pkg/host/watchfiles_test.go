@@ -164,7 +164,7 @@ func TestWatchFilesOverflow(t *testing.T) {
 	f.mkdir("/etc/cni/net.d")
 	f.mkdir("/run/netns")
 	w := startWatch(t, f.host())
-	w.hold.Lock()
+	release := w.block()
 	f.write("/etc/cni/net.d/10-a.conf", "{}") // report is in this one while the others happen
 	w.next("the event in hand", has(facts.KindCNIConfig))
 	a, b := filepath.Join(f.root, "run/netns/a"), filepath.Join(f.root, "run/netns/b")
@@ -174,7 +174,7 @@ func TestWatchFilesOverflow(t *testing.T) {
 		f.must(os.Rename(b, a))
 	}
 	f.write("/etc/sysctl.d/1.conf", "") // is not told by an event of its own
-	w.hold.Unlock()
+	release()
 	lost := w.next("the overflow", func(c host.Change) bool { return c.Lost })
 	if !has(facts.KindCNIConfig, facts.KindIPAM, facts.KindSysctlFiles)(lost) || !lost.Pods {
 		t.Errorf("the overflow is told as %+v; want all that files tell of", lost)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/serve"
 	"github.com/netmend/netmend/pkg/status"
 	"github.com/netmend/netmend/pkg/verdict"
@@ -25,7 +27,7 @@ import (
 const patience = time.Minute
 
 // listen is where a daemon serves HTTP, in its node's namespace.
-const listen = "127.0.0.1:26363"
+const listen = config.DefaultListen
 
 // daemon is netmendd on a node.
 type daemon struct {
@@ -53,7 +55,7 @@ func newDaemon(t *testing.T, n *lab.Node, mode string, lines ...string) *daemon 
 	}
 	d.client = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
-		Dial: func(network, addr string) (c net.Conn, err error) {
+		DialContext: func(_ context.Context, network, addr string) (c net.Conn, err error) {
 			err = n.Do(func() error {
 				c, err = net.DialTimeout(network, addr, 5*time.Second)
 				return err
