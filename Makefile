@@ -14,7 +14,8 @@ help: ## say what can be done
 .PHONY: build
 build: ## put static programs into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(vcs) -o bin/ $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go plugins/*/main.go))
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(vcs) -o bin/ $(patsubst %/main.go,./%,$(wildcard cmd/*/main.go))
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=$(vcs) -ldflags='-s -w' -o bin/ $(patsubst %/main.go,./%,$(wildcard plugins/*/main.go))
 
 .PHONY: audit
 audit: build ## audit this machine and change nothing (more options: bin/netmendctl audit --help)

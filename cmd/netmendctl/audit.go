@@ -38,6 +38,7 @@ It ends with 0 where nothing at or above --fail-on was found, 1 where something 
   netmendctl audit --check tunnel-tx-checksum,bridge-mtu -o json
   netmendctl audit --from node1.json -o html > node1.html
   netmendctl audit --pod-cidr 10.244.0.0/16 --service-vip default/kubernetes:https=10.96.0.1:443/tcp
+  kubectl get services,endpointslices,nodes -A -o yaml > services.yaml; netmendctl audit --services services.yaml
   ssh node1 sudo netmendctl snapshot | netmendctl audit --from -`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return a.run(c.Context()) },

@@ -23,13 +23,14 @@ type env struct {
 	columns    func(stream any) int // of a terminal; 0 where they are not known
 	suite      *audit.Suite         // nil: netmend's own, made by run
 	collect    func(context.Context, audit.Source) (*facts.Snapshot, error)
+	dial       dialFunc
 }
 
 func systemEnv() *env {
 	return &env{
 		args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: time.Now,
 		isTerminal: func(stream any) bool { fd, ok := descriptor(stream); return ok && term.IsTerminal(fd) },
-		columns:    columns, collect: audit.Collect,
+		columns:    columns, collect: audit.Collect, dial: audit.Connect,
 	}
 }
 

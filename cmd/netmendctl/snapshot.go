@@ -35,6 +35,7 @@ strangers: what was equal stays equal and what was within a prefix stays within 
 anew each time and cannot be taken back. Kernel, distribution, well-known names and all numbers stay.`,
 		Example: `  netmendctl snapshot -f node1.json
   netmendctl snapshot --redact --window 10s --note "DNS is slow" > bug.json
+  netmendctl snapshot --services services.yaml -f node1.json
   netmendctl snapshot --from node1.json --redact -f public.json`,
 		Args: noArguments,
 		RunE: func(c *cobra.Command, _ []string) error { return s.run(c.Context()) },

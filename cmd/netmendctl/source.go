@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,12 +22,20 @@ type sourceFlags struct {
 	from, root, netns string
 	window            time.Duration
 	vips, cidrs       []string
+	services          string
+	trace             bool // Services are followed link by link, also where nothing is known of what the cluster wants
 }
 
-func (f *sourceFlags) add(flags *pflag.FlagSet) {
+// addNode makes the flags that say which node is read, and what is known of its cluster.
+func (f *sourceFlags) addNode(flags *pflag.FlagSet) {
+	flags.StringVar(&f.services, "services", "", "what kubectl get services,endpointslices,nodes -A -o yaml wrote, a `FILE` or -: every Service's rules are compared with it")
 	flags.StringVar(&f.from, "from", "", "read a snapshot `FILE` instead of a node; - is standard input")
 	flags.StringVar(&f.root, "root", "", "`DIR` that holds the node's /proc, /sys, /etc and /var (default /)")
 	flags.StringVar(&f.netns, "netns", "", "`PATH` of the network namespace in which the node lives (default: this one)")
+}
+
+func (f *sourceFlags) add(flags *pflag.FlagSet) {
+	f.addNode(flags)
 	flags.DurationVar(&f.window, "window", 0, "take two samples this `TIME` apart, so that counters become evidence (10s)")
 	flags.StringSliceVar(&f.vips, "service-vip", nil, "a virtual IP that must work, `NAME=IP:PORT/PROTO`, such as default/kubernetes:https=10.96.0.1:443/tcp; repeatable")
 	flags.StringSliceVar(&f.cidrs, "pod-cidr", nil, "a `CIDR` of the cluster's pods; repeatable")
@@ -82,14 +91,32 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	if err != nil {
 		return nil, err
 	}
+	wanted, err := readServices(e, f.services)
+	if err != nil {
+		return nil, err
+	}
 	if f.from != "" {
+		if f.from == "-" && f.services == "-" {
+			return nil, errors.New("--from and --services: standard input is one document only")
+		}
 		if f.root != "" || f.netns != "" || f.window != 0 || len(f.vips)+len(f.cidrs) > 0 {
 			return nil, errors.New("--from reads a document: it does not go with --root, --netns, --window, --service-vip or --pod-cidr, which read a node")
 		}
-		return decodeFile(ctx, e, f.from)
+		got, err := decodeFile(ctx, e, f.from)
+		if err == nil && wanted != nil {
+			wanted.give(got)
+		}
+		return got, err
 	}
+	switch {
+	case wanted != nil:
+		s.Intent.Cluster = wanted.objects.Cluster(wanted.file, "", nil, e.now())
+	case f.trace:
+		s.Intent.Cluster = &facts.Cluster{} // the rules are read where there is something to compare them with
+	}
+	s.Intent.Trace = f.trace
 	p := newProgress(e)
-	s.Kinds, s.Now, s.Progress = kinds, e.now, p.window
+	s.Kinds, s.Now, s.Progress = f.kinds(kinds), e.now, p.window
 	stop := p.start()
 	defer stop()
 	got, err := e.collect(ctx, s)
@@ -99,7 +126,23 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	case f.root != "" && errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("%w: --root needs the node's proc, sys, etc and var below it", err)
 	}
+	switch {
+	case err != nil:
+	case wanted != nil:
+		wanted.give(got)
+	case f.trace:
+		got.Intent.Cluster = nil
+		got.Kinds = slices.DeleteFunc(got.Kinds, func(k facts.Kind) bool { return k == facts.KindServices })
+	}
 	return got, err
+}
+
+// kinds leaves out Services' rules where nothing is known to compare them with.
+func (f *sourceFlags) kinds(kinds []facts.Kind) []facts.Kind {
+	if f.services != "" || f.trace {
+		return kinds
+	}
+	return slices.DeleteFunc(slices.Clone(kinds), func(k facts.Kind) bool { return k == facts.KindServices || k == facts.KindServiceRules })
 }
 
 // decodeFile reads a snapshot from a file or from standard input. It gives up on a reader that blocks when the context ends.

@@ -2,7 +2,6 @@ package check
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/netmend/netmend/pkg/facts"
@@ -102,9 +101,12 @@ func podSkips(s *facts.Snapshot, c *Check) (skips []Skip) {
 
 func lack(missing map[facts.Kind]string, k facts.Kind) string {
 	if why, ok := missing[k]; ok {
-		return fmt.Sprintf("could not read %s: %s", k, why)
+		return "could not read " + string(k) + ": " + why
 	}
-	return fmt.Sprintf("%s was not collected", k)
+	if k == facts.KindServices {
+		return "the cluster's Services are not known (--services FILE)"
+	}
+	return string(k) + " was not collected"
 }
 
 // muted says whether a root cause of the check has a finding on the same object.

@@ -28,6 +28,7 @@ func AutoFix() []AutoRule {
 			Why:  "a bridge CNI with kube-proxy needs 1, the module's own default; loading the module, which every bridge feels, is left to a person",
 		},
 		{Check: "conntrack-full", Why: "a larger table costs memory, what fills it may be an attack, and kube-proxy writes its own limit when it starts"},
+		{Check: "conntrack-invalid-reset", Why: "a firewall on the node may rely on telling packets outside of the window"},
 		{Check: "forward-blocked", Why: "it opens what a firewall on this node closed, and only a person knows whether that was meant"},
 		{Check: "hairpin", Why: "the pod runs, and its configuration or a later plugin will do the same to the next one"},
 		{
@@ -37,6 +38,7 @@ func AutoFix() []AutoRule {
 		},
 		{Check: "ipam-capacity", Why: "an address that is released by mistake is given to a second pod"},
 		{Check: "ipv6-pod", Why: "somebody switched IPv6 off in this pod, and its addresses have to be added again beside"},
+		{Check: "ipvs-sysctls", Why: "another program changed what kube-proxy set, and may do so again: it has to be found"},
 		{Check: "listen-overflow", Why: "a longer queue helps only after the program that listens is restarted, and hides one that is too slow"},
 		{Check: "neigh-overflow", Why: "a larger table costs memory and hides that the network is too flat"},
 		{Check: "pod-mtu-mismatch", Why: "the pod runs with open connections, and the next pod gets the same MTU until the CNI's configuration is right"},

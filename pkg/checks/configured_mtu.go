@@ -41,7 +41,7 @@ func mtuForPods(s *facts.Snapshot) (mtu int, source string) {
 	main := mainPlugin(running(s.CNI))
 	switch {
 	case main.MTU > 0:
-		return main.MTU, fmt.Sprintf("mtu of plugin %s in %s", main.Type, running(s.CNI).Name)
+		return main.MTU, "mtu of plugin " + main.Type + " in " + running(s.CNI).Name
 	case main.Type == "flannel" && s.CNI.Flannel != nil:
 		return s.CNI.Flannel.MTU, "FLANNEL_MTU in /run/flannel/subnet.env"
 	}

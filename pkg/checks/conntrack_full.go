@@ -69,18 +69,20 @@ func runConntrackFull(s *facts.Snapshot) []check.Finding {
 	if limit > c.Max { // what rose under a lower limit proves nothing of this one
 		dropped, early = 0, 0
 	}
+	var severity check.Severity
+	switch {
+	case used >= 0.9, used >= 0.75 && dropped > 0:
+		severity = check.Critical
+	case used >= 0.75, early > 0:
+		severity = check.Warning
+	default:
+		return nil
+	}
 	f := check.Finding{
+		Severity: severity,
 		On:       facts.Ref{NetNS: s.Host.Inode, Name: dotted(sysctlConntrackMax)},
 		Message:  fmt.Sprintf("%d of %d connection-tracking entries are in use (%s)", c.Count, limit, percent(used)),
 		Evidence: []check.Evidence{{Fact: "nf_conntrack_count", Got: fmt.Sprint(c.Count)}, {Fact: dotted(sysctlConntrackMax), Got: fmt.Sprint(limit)}},
-	}
-	switch {
-	case used >= 0.9, used >= 0.75 && dropped > 0:
-		f.Severity = check.Critical
-	case used >= 0.75, early > 0:
-		f.Severity = check.Warning
-	default:
-		return nil
 	}
 	if dropped > 0 {
 		f.Message += ", and new connections are dropped"

@@ -145,6 +145,9 @@ func twiceOnHost(s *facts.Snapshot, found map[netip.Addr]*duplicate) {
 	}
 	for _, k := range at.order {
 		hs := at.members[k]
+		if len(hs) < 2 {
+			continue
+		}
 		up, d := 0, duplicate{severity: check.Warning}
 		var names []string
 		for _, h := range hs {
@@ -157,7 +160,7 @@ func twiceOnHost(s *facts.Snapshot, found map[netip.Addr]*duplicate) {
 			d.evidence = append(d.evidence, h.evidence(state))
 			d.advice = append(d.advice, fix.Shell(&s.Host, "ip", "addr", "del", h.prefix.String(), "dev", h.link.Name)+"  # if this is the one that should not have it")
 		}
-		if len(hs) < 2 || up == 0 {
+		if up == 0 {
 			continue
 		}
 		d.what = fmt.Sprintf("is on %s: packets go by the first one's route alone", strings.Join(names, " and "))

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // youngAge is how long after its start kube-proxy may still be writing its first rules, in seconds.
@@ -36,18 +38,21 @@ no room on a full new node.
 - nftables: the element of the map ~service-ips~ in table ~ip kube-proxy~
 - ipvs: the address, local on kube-ipvs0, and the virtual server with a destination that has weight
 
+Where the cluster's Services are known (~--services FILE~, or the API server), all of them are looked for and not only these two: each must have rules
+that lead to a backend, if it has endpoints.
+
 A Service that is there without endpoints rejects its connections: that is the cluster's fault, not this node's, and is a warning. The names of
 the DNS Service are customary, not certain: where only such a guess is missing, and the API server's Service is there, it is only worth knowing.
 
 **Fix.** Let kube-proxy run: netmend does not write its rules. Give its DaemonSet the priority class, look at its log, and keep pods off the
 node until the rules are there (cordon it; uncordon is the undo).
 
-**When it is no fault.** kube-proxy or kubelet began less than two minutes ago; another program carries Services (Cilium, kube-router, Calico's
+**When it is no fault.** kube-proxy or kubelet began less than two minutes ago, and kube-proxy does not say that it has written its first rules; another program carries Services (Cilium, kube-router, Calico's
 eBPF data plane, OVN-Kubernetes, Antrea), also under k3s and MicroK8s, whose one process is called kube-proxy even where that is switched off;
 the machine is no Kubernetes node; the DNS address is one that a program on the node listens at (NodeLocal DNSCache).
 `),
 	Needs:         []facts.Kind{facts.KindServiceVIPs, facts.KindProxy},
-	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks, facts.KindAddresses},
+	Wants:         []facts.Kind{facts.KindAgents, facts.KindLinks, facts.KindAddresses, facts.KindServices, facts.KindServiceRules},
 	Severity:      check.Critical,
 	NotApplicable: servicesElsewhere,
 	Run:           runServiceRulesMissing,
@@ -60,14 +65,15 @@ func servicesElsewhere(s *facts.Snapshot) string {
 		p = &facts.Proxy{}
 	}
 	running := agentAge(s, "kube-proxy")
+	written := p.State != nil && p.State.Synced > 0 && !p.State.Pending // its first rules: it says so itself
 	switch {
 	case p.Replaced != "":
 		return p.Replaced + " carries Services here"
 	case p.Mode == "" && running == nil && !s.Node.Kubelet:
 		return "neither kubelet nor kube-proxy is on this node"
-	case p.Age > 0 && p.Age < youngAge:
+	case !written && p.Age > 0 && p.Age < youngAge:
 		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", p.Age)
-	case running != nil && *running < youngAge:
+	case !written && running != nil && *running < youngAge:
 		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", *running)
 	}
 	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {
@@ -107,6 +113,9 @@ func agentAge(s *facts.Snapshot, name string) (age *int64) {
 }
 
 func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
+	if list, ok := truth(s); ok {
+		return missingByTruth(s, list)
+	}
 	var missing, rejecting []facts.ServiceVIP
 	apiServer := false
 	for _, v := range s.ServiceVIPs {
@@ -152,6 +161,39 @@ func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
 		out = append(out, f)
 	}
 	return out
+}
+
+// missingByTruth tells of all Services with endpoints that nothing carries: one cause, one finding.
+func missingByTruth(s *facts.Snapshot, list []services.Difference) []check.Finding {
+	var names []string
+	var evidence []check.Evidence
+	for i := range list {
+		d := &list[i]
+		if !notCarried(d) {
+			continue
+		}
+		names = append(names, cmp.Or(serviceOf(d.Want), frontend(d.Want)))
+		got := "no rules"
+		if d.Held != nil {
+			got = "rules that lead nowhere: " + cmp.Or(strings.Join(d.Held.Broken, ", "), "no backend")
+		}
+		evidence = append(evidence, check.Evidence{Fact: d.Want.Name + " at " + frontend(d.Want), Got: got, Want: outcome(d.Want)})
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	slices.Sort(names)
+	f := check.Finding{
+		Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}, Fixes: []fix.Fix{startKubeProxy(s)},
+		Message: "this node has no rules for " + someNames(names) + ": pods here cannot use them",
+	}
+	const most = 12
+	f.Evidence = evidence[:min(len(evidence), most)]
+	if more := len(evidence) - most; more > 0 {
+		f.Evidence = append(f.Evidence, check.Evidence{Fact: "more without rules", Got: fmt.Sprint(more)})
+	}
+	f.Evidence = append(append(f.Evidence, truthEvidence(s)), proxyEvidence(s)...)
+	return []check.Finding{f}
 }
 
 // canLookUp leaves out what cannot be looked up without its address, and addresses that need no rules, because a program on the node listens there:

@@ -200,7 +200,7 @@ func (j *txChecksum) finding() (check.Finding, bool) {
 		f.Severity = check.Warning
 		f.Message = fmt.Sprintf("source NAT will rewrite packets of %s whose checksum is not finished: %s", j.l.Name, j.nat.why)
 	default:
-		f.Message = fmt.Sprintf("%s leaves checksums to be finished later; harmless as long as nothing translates its outer packets", j.l.Name)
+		f.Message = j.l.Name + " leaves checksums to be finished later; harmless as long as nothing translates its outer packets"
 		f.Evidence[0].Want = ""
 		return f, true
 	}

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/netmend/netmend/pkg/facts"
@@ -15,6 +16,8 @@ func nodeFileCollectors() []nodeCollector {
 		{facts.KindAgents, readAgents},
 		{facts.KindProxy, readProxy},
 		{facts.KindServiceVIPs, readServiceVIPs},
+		{facts.KindServices, readServices},
+		{facts.KindServiceRules, readServiceRules},
 		{facts.KindCNIConfig, readCNIConfig},
 		{facts.KindIPAM, readIPAM},
 		{facts.KindSysctlFiles, readSysctlFiles},
@@ -26,9 +29,12 @@ func readAgents(_ context.Context, h *host.Host, s *facts.Snapshot) (err error) 
 	return err
 }
 
+// readProxy also asks the kube-proxy that runs for its configuration and state.
 func readProxy(ctx context.Context, h *host.Host, s *facts.Snapshot) (err error) {
-	s.Proxy, err = proxyOf(ctx, h, s)
-	return err
+	if s.Proxy, err = proxyOf(ctx, h, s); err != nil || s.Proxy.Replaced != "" {
+		return err
+	}
+	return h.AskProxy(ctx, s.Proxy, s.Taken)
 }
 
 // proxyOf lists the agents where no other kind has.
@@ -61,6 +67,17 @@ func readServiceVIPs(ctx context.Context, h *host.Host, s *facts.Snapshot) error
 		s.ServiceVIPs, err = node.ServiceVIPs(proxy.Mode, s.Intent.Services)
 		return err
 	})
+}
+
+// errNotTold says why there are no Services: the node does not know them, its caller may.
+var errNotTold = errors.New("nobody told which Services the cluster has")
+
+// readServices has nothing to read: the caller gives them with the intent.
+func readServices(_ context.Context, _ *host.Host, s *facts.Snapshot) error {
+	if s.Intent.Cluster == nil {
+		return errNotTold
+	}
+	return nil
 }
 
 // readCNIConfig also derives which addresses pods have, where the caller did not say.

@@ -18,6 +18,7 @@ type PodOptions struct {
 	Result *facts.PodResult // what the pod's plugins say they have made
 	Kinds  []facts.Kind     // what the checks need and want; kinds that cannot be had by single questions are left out
 	Intent facts.Intent
+	Until  time.Time // when to begin nothing more; zero: never
 
 	// Services is asked, late, for the virtual IPs to look up where Intent has none; what gives none either leaves them to be derived from the node's files.
 	// It may be nil.
@@ -40,24 +41,24 @@ const notYet = "not in time"
 // lead into, one chain or element for each Service. Its snapshot is smaller than what the kinds promise elsewhere: Host has only those links that the
 // pod's packets meet, only the main routing table and those that unmarked packets are sent to, and of link-local addresses only those of its links.
 // An error means that the pod's namespace cannot be opened or entered; what cannot be read otherwise is in Missing.
-func Pod(ctx context.Context, h *host.Host, o PodOptions) (*PodFacts, error) {
-	c := &podCollection{ctx: ctx, host: h, node: h.Node(), o: o, s: &facts.Snapshot{Schema: facts.Schema, Taken: time.Now().UTC(), Intent: o.Intent}}
-	c.s.Missing = map[facts.Kind]string{}
+func Pod(h *host.Host, o PodOptions) (*PodFacts, error) {
+	c := &podCollection{settings: map[int]host.Settings{}, host: h, node: h.Node(), o: o, s: &facts.Snapshot{Schema: facts.Schema, Taken: time.Now().UTC(), Intent: o.Intent}}
+	kinds := podKinds()
+	c.s.Missing = make(map[facts.Kind]string, len(kinds))
 	for _, k := range o.Kinds {
-		if slices.Contains(podKinds(), k) && (o.NetNS != "" || k != facts.KindPods && k != facts.KindPodLinks) {
+		if slices.Contains(kinds, k) && (o.NetNS != "" || k != facts.KindPods && k != facts.KindPodLinks) {
 			c.s.Kinds = append(c.s.Kinds, k)
 			c.s.Missing[k] = notYet
 		}
 	}
-	_, err := os.Stat(h.Path("var/lib/kubelet"))
-	c.s.Node = facts.Node{Name: h.Name(), Kernel: h.KernelRelease(), Privileged: os.Geteuid() == 0, Kubelet: err == nil}
+	c.s.Node = facts.Node{Name: h.Name(), Kernel: h.KernelRelease(), Privileged: os.Geteuid() == 0, Kubelet: h.Has("var/lib/kubelet")}
 	c.s.Host.Inode, c.s.Host.Path = c.node.Inode, c.node.Path
 	if o.NetNS != "" {
 		if err := c.readPod(); err != nil {
 			return nil, err
 		}
 	}
-	err = c.node.DoHere(func() error {
+	err := c.node.DoHere(func() error {
 		c.readNodeNamespace()
 		c.publish()
 		c.readFiles()
@@ -82,12 +83,15 @@ func podKinds() []facts.Kind {
 
 // podCollection is one run of [Pod].
 type podCollection struct {
-	ctx  context.Context
 	host *host.Host
 	node *host.NS
 	o    PodOptions
 	s    *facts.Snapshot
 	left []string
+
+	settings map[int]host.Settings // of the node's links, by their numbers
+	ipvs     *int                  // see ipvsLink; nil: not asked
+
 	ipv6 bool // the pod, or the node where there is none, has an IPv6 address that others can reach
 }
 
@@ -96,7 +100,7 @@ func (c *podCollection) step(read func() error, kinds ...facts.Kind) {
 	if !slices.ContainsFunc(kinds, func(k facts.Kind) bool { return slices.Contains(c.s.Kinds, k) }) {
 		return
 	}
-	err := c.ctx.Err()
+	err := c.late()
 	if err == nil {
 		err = read()
 	}
@@ -109,6 +113,14 @@ func (c *podCollection) step(read func() error, kinds ...facts.Kind) {
 			miss(&c.s.Missing, k, err)
 		}
 	}
+}
+
+// late is the error of what the time is up for.
+func (c *podCollection) late() error {
+	if c.o.Until.IsZero() || time.Now().Before(c.o.Until) {
+		return nil
+	}
+	return context.DeadlineExceeded
 }
 
 // publish hands on a copy that later steps do not change.

@@ -1,32 +1,55 @@
 package collect
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host"
 )
 
-// readNodeSysctls reads the values that the pod's packets meet.
+// readNodeSysctls reads the values that the pod's packets meet. Those of IPv4 came with the links.
 func (c *podCollection) readNodeSysctls() (err error) {
-	paths := []string{"net/ipv4/ip_forward"}
-	if c.ipv6 {
-		paths = append(paths, "net/ipv6/conf/all/forwarding")
+	var paths []string
+	told := map[string]string{}
+	tell := func(l *facts.Link, name string, setting int) {
+		if value, has := c.settings[l.Index].Value(setting); has {
+			told["net/ipv4/conf/"+l.Name+"/"+name] = value
+		}
 	}
 	for i := range c.s.Host.Links {
 		l := &c.s.Host.Links[i]
 		if bridge := c.s.Host.Link(l.Master); bridge != nil && bridge.Kind == "bridge" {
 			continue // IP sees the bridge's packets, not its port's
 		}
-		paths = append(paths, "net/ipv4/conf/"+l.Name+"/forwarding")
+		tell(l, "forwarding", host.Forwarding)
 		if pairKind(l.Kind) && l.PeerNSID != nil {
-			paths = append(paths, "net/ipv4/conf/"+l.Name+"/proxy_arp")
+			tell(l, "proxy_arp", host.ProxyARP)
 		}
 		if c.ipv6 {
 			paths = append(paths, "net/ipv6/conf/"+l.Name+"/force_forwarding", "net/ipv6/conf/"+l.Name+"/accept_ra", "net/ipv6/conf/"+l.Name+"/proxy_ndp")
 		}
 	}
+	for _, all := range [...]struct {
+		v4   bool
+		path string
+	}{{true, "net/ipv4/ip_forward"}, {false, "net/ipv6/conf/all/forwarding"}} {
+		if !all.v4 && !c.ipv6 {
+			continue
+		}
+		value, has, err := c.node.Forwards(all.v4)
+		if err != nil {
+			return err
+		}
+		if has {
+			told[all.path] = value
+		}
+	}
 	c.s.Host.Sysctls, err = c.node.Sysctls(paths)
+	if err == nil {
+		maps.Copy(c.s.Host.Sysctls, told)
+	}
 	return err
 }
 
@@ -92,7 +115,11 @@ func (c *podCollection) readServices() {
 				return err
 			}
 		}
-		b, err := c.node.BriefServices(services)
+		ipvs, err := c.ipvsLink()
+		if err != nil {
+			return err
+		}
+		b, err := c.node.BriefServices(services, ipvs != 0)
 		if err != nil {
 			return err
 		}
@@ -102,7 +129,7 @@ func (c *podCollection) readServices() {
 		if !missing || !c.s.Node.Kubelet && c.s.Proxy.Mode == "" {
 			return nil
 		}
-		if err := c.ctx.Err(); err != nil {
+		if err := c.late(); err != nil {
 			return err
 		}
 		if c.s.Agents, err = c.host.Carrier(c.s.Proxy); err == nil {

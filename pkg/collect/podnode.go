@@ -38,7 +38,7 @@ func (c *podCollection) link(index int) (*facts.Link, error) {
 	if l := ns.Link(index); l != nil || index <= 0 || len(ns.Links) >= maxTargetLinks {
 		return l, nil
 	}
-	l, err := c.node.LinkByIndex(index)
+	l, settings, err := c.node.LinkSettings(index)
 	if isAbsent(err) {
 		return nil, nil
 	}
@@ -46,6 +46,7 @@ func (c *podCollection) link(index int) (*facts.Link, error) {
 		return nil, err
 	}
 	ns.Links = append(ns.Links, *l)
+	c.settings[index] = settings
 	return l, nil
 }
 
@@ -78,10 +79,8 @@ func (c *podCollection) readPodEnds() error {
 }
 
 func (c *podCollection) readNodeAddresses() error {
-	services := 0
-	if l, err := c.node.LinkNamed("kube-ipvs0"); err == nil {
-		services = l.Index
-	} else if !isAbsent(err) {
+	services, err := c.ipvsLink()
+	if err != nil {
 		return err
 	}
 	own := map[int]bool{}
@@ -101,6 +100,22 @@ func (c *podCollection) readNodeAddresses() error {
 		}
 	}
 	return nil
+}
+
+// ipvsLink is the index of the link that has the addresses of Services in IPVS mode; 0 where there is none. It is asked for once.
+func (c *podCollection) ipvsLink() (int, error) {
+	if c.ipvs == nil {
+		l, err := c.node.LinkNamed("kube-ipvs0")
+		switch {
+		case err == nil:
+			c.ipvs = &l.Index
+		case isAbsent(err):
+			c.ipvs = new(0)
+		default:
+			return 0, err
+		}
+	}
+	return *c.ipvs, nil
 }
 
 // podHas says whether an address is one of the pod's.
@@ -197,20 +212,13 @@ func (c *podCollection) readOwner(a netip.Addr) error {
 	return err
 }
 
-func (c *podCollection) readTunnelFeatures() (err error) {
-	var e *host.Ethtool
+func (c *podCollection) readTunnelFeatures() error {
 	for i := range c.s.Host.Links {
 		l := &c.s.Host.Links[i]
 		if l.Kind != "vxlan" && l.Kind != "geneve" {
 			continue
 		}
-		if e == nil {
-			if e, err = c.node.Ethtool(); err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, e.Close()) }()
-		}
-		f, err := e.TxChecksum(l.Name)
+		f, err := c.node.TxChecksum(l.Name)
 		if isAbsent(err) {
 			continue
 		}

@@ -2,6 +2,8 @@ package collect
 
 import (
 	"net/netip"
+	"reflect"
+	"slices"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/host"
@@ -95,8 +97,29 @@ func chainDeltas(first, later []facts.Chain) {
 	}
 	for i := range first {
 		c := &first[i]
-		if is := index[c.Name]; is != nil && c.Packets != nil && is.Packets != nil {
+		is := index[c.Name]
+		if is == nil {
+			continue
+		}
+		if c.Packets != nil && is.Packets != nil {
 			c.DeltaPackets = delta(*c.Packets, *is.Packets)
+		}
+		ruleDeltas(c.Rules, is.Rules)
+	}
+}
+
+// ruleDeltas compares the counters of a chain whose rules are the same as before: a rule has no name but its place.
+func ruleDeltas(first, later []facts.FilterRule) {
+	same := func(a, b facts.FilterRule) bool {
+		a.Packets, b.Packets = nil, nil
+		return reflect.DeepEqual(a, b)
+	}
+	if !slices.EqualFunc(first, later, same) {
+		return
+	}
+	for i := range first {
+		if was, is := first[i].Packets, later[i].Packets; was != nil && is != nil {
+			first[i].DeltaPackets = delta(*was, *is)
 		}
 	}
 }

@@ -61,6 +61,15 @@ func TestDecodeRefuses(t *testing.T) {
 		{"key twice", `{"schema":1,"host":{"inode":1},"note":"{\\\"","host":{"inode":2}}`, `key "host" occurs twice`},
 		{"key twice, written in two ways", `{"schema":1,"host":{"sysctls":{"a":"[","\u0061":"x"}}}`, `key "a" occurs twice`},
 		{"too many pods", `{"schema":1,"pods":[` + strings.Repeat("{},", maxPods) + `{}]}`, "a node has no more than"},
+		{"a Service's protocol", `{"schema":1,"intent":{"cluster":{"services":[{"name":"a/b","ports":[{"protocol":"icmp"}]}]}}}`, `a port of protocol "icmp"`},
+		{"a Service's address", `{"schema":1,"intent":{"cluster":{"services":[{"name":"a/b","clusterIPs":[""]}]}}}`, "empty ClusterIP"},
+		{"an EndpointSlice's family", `{"schema":1,"intent":{"cluster":{"slices":[{"name":"s","family":5}]}}}`, "is of family 5"},
+		{"an endpoint's address", `{"schema":1,"intent":{"cluster":{"slices":[{"name":"s","family":4,"endpoints":[{"addr":""}]}]}}}`, "an endpoint without address"},
+		{"too many Services", `{"schema":1,"intent":{"cluster":{"services":[` + strings.Repeat("{},", maxServices) + `{}]}}}`, "a cluster has no more than"},
+		{"a path's port", `{"schema":1,"serviceRules":{"paths":[{"family":4,"protocol":"tcp"}]}}`, "to port 0/tcp"},
+		{"a path's family", `{"schema":1,"serviceRules":{"paths":[{"family":7,"protocol":"tcp","port":1}]}}`, "with family 7"},
+		{"a backend", `{"schema":1,"serviceRules":{"paths":[{"family":4,"protocol":"tcp","port":1,"backends":[{"addr":""}]}]}}`, "a backend without address"},
+		{"masquerading", `{"schema":1,"serviceRules":{"paths":[{"family":4,"protocol":"tcp","port":1,"masquerade":"some"}]}}`, `unknown kind of masquerading "some"`},
 		{"bad prefix", `{"schema":1,"host":{"addresses":[{"prefix":"10.0.0.0/99"}]}}`, "decode snapshot"},
 	}
 	for _, tt := range tests {
@@ -115,6 +124,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"schema":1,"kinds":["links"],"host":{"inode":1,"links":[{"index":1,"name":"lo","mtu":65536}]}}`))
 	f.Add([]byte(`{"schema":1,"host":{"addresses":[{"link":1,"prefix":"10.0.0.1/8","peer":""}]}}`))
 	f.Add([]byte(`{"schema":1,"host":{"sysctls":{"a\"b":"]","c":"}"}},"pods":[{"inode":3,"links":[]},{"inode":4}]}`))
+	f.Add([]byte(`{"schema":1,"intent":{"cluster":{"services":[{"name":"a/b","clusterIPs":["10.0.0.1"],"ports":[{"protocol":"tcp","port":1}]}],"slices":[{"service":"a/b","family":6}]}},` +
+		`"serviceRules":{"mode":"ipvs","families":[4],"paths":[{"family":4,"vip":"10.0.0.1","port":1,"protocol":"udp","masquerade":"all+hairpin","backends":[{"addr":"10.1.0.1:2","weight":1}]}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(bytes.NewReader(data))
 		if err != nil {

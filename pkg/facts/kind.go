@@ -30,6 +30,8 @@ const (
 	KindPods           Kind = "pods"            // the pods' network namespaces
 	KindNeighbourTable Kind = "neighbour-table" // fill of the neighbour tables, global over all namespaces
 	KindServiceVIPs    Kind = "service-vips"    // what carries each virtual IP of [Intent.Services]
+	KindServices       Kind = "services"        // [Intent.Cluster]: all Services and EndpointSlices, by the API or a file
+	KindServiceRules   Kind = "service-rules"   // what the kernel holds for every Service
 	KindProxy          Kind = "proxy"           // kube-proxy's mode
 	KindCNIConfig      Kind = "cni-config"      // /etc/cni/net.d and flannel's subnet.env
 	KindIPAM           Kind = "ipam"            // reservations of host-local
@@ -48,7 +50,7 @@ func NamespaceKinds() []Kind {
 // NodeKinds are the kinds of a node as a whole, in the order in which reports list them.
 func NodeKinds() []Kind {
 	return []Kind{
-		KindPods, KindNeighbourTable, KindServiceVIPs, KindProxy, KindCNIConfig, KindIPAM, KindAgents, KindSysctlFiles,
+		KindPods, KindNeighbourTable, KindServiceVIPs, KindServices, KindServiceRules, KindProxy, KindCNIConfig, KindIPAM, KindAgents, KindSysctlFiles,
 	}
 }
 

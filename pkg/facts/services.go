@@ -15,6 +15,9 @@ type Proxy struct {
 	Source   string `json:"source,omitempty"`   // what says so: "127.0.0.1:10249/proxyMode", "nft table ip kube-proxy", ...
 	Replaced string `json:"replaced,omitempty"` // the program that carries Services instead of kube-proxy: cilium, kube-router
 	Age      int64  `json:"age,omitempty"`      // seconds that kube-proxy's process has run; 0 where unknown or not running
+
+	Config *ProxyConfig `json:"config,omitempty"` // nil where kube-proxy did not tell
+	State  *ProxyState  `json:"state,omitempty"`  // nil where it was not asked
 }
 
 // ServiceVIP is what the kernel holds for one [ServiceIntent].

@@ -27,6 +27,7 @@ type Snapshot struct {
 
 	NeighbourTable *NeighbourTable `json:"neighbourTable,omitempty"`
 	ServiceVIPs    []ServiceVIP    `json:"serviceVIPs,omitempty"`
+	ServiceRules   *ServiceRules   `json:"serviceRules,omitempty"`
 	Proxy          *Proxy          `json:"proxy,omitempty"`
 	CNI            *CNI            `json:"cni,omitempty"`
 	IPAM           *IPAM           `json:"ipam,omitempty"`
@@ -59,6 +60,8 @@ type Intent struct {
 	PodCIDRs    []netip.Prefix  `json:"podCIDRs,omitempty"`    // of the cluster's pods
 	NodePodCIDR []netip.Prefix  `json:"nodePodCIDR,omitempty"` // of this node's pods
 	Services    []ServiceIntent `json:"services,omitempty"`    // the virtual IPs that must work on every node
+	Cluster     *Cluster        `json:"cluster,omitempty"`     // everything that the API wants; nil where nobody told
+	Trace       bool            `json:"trace,omitempty"`       // the links of each [ServicePath] are wanted too
 }
 
 // ServiceIntent is one virtual IP that must be carried. VIP is the zero Addr where only the name is known.

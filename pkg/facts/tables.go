@@ -49,6 +49,8 @@ type FilterRule struct {
 	Comment     string   `json:"comment,omitempty"`
 	Opaque      bool     `json:"opaque,omitempty"`
 	Packets     *uint64  `json:"packets,omitempty"`
+
+	DeltaPackets *uint64 `json:"deltaPackets,omitempty"` // over the snapshot's window
 }
 
 // IPTables says whether the table is one that iptables (of either backend) made: family ip or ip6 and one of its five names.

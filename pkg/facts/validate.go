@@ -28,6 +28,12 @@ func (s *Snapshot) Validate() error {
 	if len(s.Pods) > maxPods {
 		return fmt.Errorf("%d pods: a node has no more than %d", len(s.Pods), maxPods)
 	}
+	if err := s.Intent.Cluster.validate(); err != nil {
+		return err
+	}
+	if err := s.ServiceRules.validate(); err != nil {
+		return err
+	}
 	seen := map[uint64]bool{s.Host.Inode: true}
 	if err := s.Host.validate(); err != nil {
 		return fmt.Errorf("host: %w", err)

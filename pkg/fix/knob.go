@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -50,7 +51,7 @@ const RuleMSSClamp Knob = FamilyRule + ":mss-clamp"
 
 // RuleTunnelAccept is the knob of netmend's rule that accepts the tunnel's UDP port ahead of masquerading.
 func RuleTunnelAccept(port uint16) Knob {
-	return Knob(fmt.Sprintf("%s:tunnel-accept:%d", FamilyRule, port))
+	return Knob(FamilyRule + ":tunnel-accept:" + strconv.Itoa(int(port)))
 }
 
 // RuleForwardAccept is the knob of netmend's rules that accept a pod CIDR in FORWARD, both ways.

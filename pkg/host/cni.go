@@ -69,6 +69,7 @@ func (h *Host) readCNI(brief bool) (*cniConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	programs := h.existsIn(c.BinDir)
 	for _, name := range names {
 		data, err := h.readIn(filepath.Join(c.Dir, name))
 		if errors.Is(err, fs.ErrPermission) {
@@ -84,7 +85,9 @@ func (h *Host) readCNI(brief bool) (*cniConfig, error) {
 			p.hostLocal = nil
 		}
 		for i := range f.Plugins {
-			f.Plugins[i].Binary = h.cniBinary(c.BinDir, f.Plugins[i].Type)
+			if programs {
+				f.Plugins[i].Binary = h.cniBinary(c.BinDir, f.Plugins[i].Type)
+			}
 		}
 		c.Files = append(c.Files, f)
 		c.hostLocal = append(c.hostLocal, p.hostLocal...)
@@ -134,10 +137,9 @@ func (h *Host) inlined(dir, network string) ([][]byte, error) {
 	return all, nil
 }
 
-// cniBinary says whether a plugin's program is in the directory; nil where that says nothing: the directory is not there, or the program is in another
-// one that the runtime may have been told of.
+// cniBinary says whether a plugin's program is in the directory; nil where the program is in another one that the runtime may have been told of.
 func (h *Host) cniBinary(dir, plugin string) *bool {
-	if plugin != filepath.Base(plugin) || !h.existsIn(dir) {
+	if plugin != filepath.Base(plugin) {
 		return nil
 	}
 	if h.program(dir, plugin) {

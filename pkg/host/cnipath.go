@@ -39,6 +39,6 @@ func (h *Host) statIn(path string) (fs.FileInfo, error) {
 
 // existsIn says whether the node has a file.
 func (h *Host) existsIn(path string) bool {
-	_, err := h.statIn(path)
-	return err == nil
+	real, err := h.inRoot(path)
+	return err == nil && exists(real)
 }

@@ -114,7 +114,7 @@ flow -p udp -s 2001:db8::1 -d 2001:db8::2 --sport 40000 --dport 4789 --src-nat 2
 	}
 	// The kernel itself leaves out what is not translated, not UDP, or of the other family.
 	seen := inNS(t, h, func() (int, error) {
-		c, err := openNetlink(unix.NETLINK_NETFILTER)
+		c, err := openNetlink(unix.NETLINK_NETFILTER, new(buffers))
 		if err != nil {
 			return 0, err
 		}

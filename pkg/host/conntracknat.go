@@ -52,7 +52,7 @@ func (n *NS) TunnelNAT(ports []uint16) ([]facts.NATFlow, error) {
 	if n.unloaded("netfilter/nf_conntrack_netlink") {
 		return nil, errors.New("read translated tunnel flows: the kernel's nf_conntrack_netlink is not loaded, and reading loads nothing")
 	}
-	c, err := openNetlink(unix.NETLINK_NETFILTER)
+	c, err := n.netlink(unix.NETLINK_NETFILTER)
 	if err != nil {
 		return nil, fmt.Errorf("read translated tunnel flows: %w", err)
 	}

@@ -11,6 +11,22 @@ import (
 // ErrAbsent says that this kernel or node does not have the thing that was asked for, which is neither a fault nor a failure to look.
 var ErrAbsent = errors.New("not on this node")
 
+// absence is an [ErrAbsent] that says of what. It is put into words only where somebody reads it: a healthy node lacks many things.
+type absence struct {
+	what string
+	why  string // may be empty
+}
+
+func (a *absence) Error() string {
+	text := "read " + a.what + ": " + ErrAbsent.Error()
+	if a.why != "" {
+		text += ": " + a.why
+	}
+	return text
+}
+
+func (a *absence) Unwrap() error { return ErrAbsent }
+
 // Options says which node to read. The zero value is the node and the network namespace that the program runs in.
 type Options struct {
 	Root  string // prefixes /proc, /sys, /etc, /run and /var; empty: /
@@ -32,15 +48,15 @@ func Open(o Options) (*Host, error) {
 	if root == "" {
 		root = "/"
 	}
-	// Opened and not listed: a node has thousands of processes, and the CNI plugin has milliseconds.
-	if fd, err := unix.Open(filepath.Join(root, "proc"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
-		return nil, fmt.Errorf("open root %s: %w", root, err)
-	} else if err := unix.Close(fd); err != nil {
-		return nil, fmt.Errorf("close root %s: %w", root, err)
-	}
-	h := &Host{root: root, procNet: filepath.Join(root, "proc/net") + "/"}
-	if thread := filepath.Join(root, "proc/thread-self/net"); exists(thread) {
-		h.procNet = thread + "/"
+	h := &Host{root: root, procNet: filepath.Join(root, "proc/thread-self/net") + "/"}
+	if !exists(h.procNet) {
+		h.procNet = filepath.Join(root, "proc/net") + "/"
+		// Opened and not listed: a node has thousands of processes, and the CNI plugin has milliseconds.
+		if fd, err := unix.Open(filepath.Join(root, "proc"), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err != nil {
+			return nil, fmt.Errorf("open root %s: %w", root, err)
+		} else if err := unix.Close(fd); err != nil {
+			return nil, fmt.Errorf("close root %s: %w", root, err)
+		}
 	}
 	path := o.NetNS
 	if path == "" {
@@ -66,6 +82,9 @@ func (h *Host) Node() *NS { return h.node }
 
 // Namespace opens another network namespace of the node by its path, which the root does not prefix. The caller closes it.
 func (h *Host) Namespace(path string) (*NS, error) { return h.openNS(path) }
+
+// Has says whether the node has a file.
+func (h *Host) Has(elem ...string) bool { return exists(h.Path(elem...)) }
 
 // Path gives a path of the node as it is reached from here.
 func (h *Host) Path(elem ...string) string {

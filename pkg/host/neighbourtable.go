@@ -36,7 +36,7 @@ func (n *NS) NeighbourTable() (*facts.NeighbourTable, error) {
 		*family.into = fill
 	}
 	if t.ARP == nil && t.NDP == nil {
-		return nil, fmt.Errorf("read neighbour tables: %w: only the initial network namespace shows them", ErrAbsent)
+		return nil, &absence{what: "neighbour tables", why: "only the initial network namespace shows them"}
 	}
 	return t, nil
 }

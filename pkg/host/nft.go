@@ -24,7 +24,7 @@ func (n *NS) NFTables() ([]facts.Table, error) {
 	if n.unloaded("netfilter/nf_tables") {
 		return nil, nil
 	}
-	c, err := openNetlink(unix.NETLINK_NETFILTER)
+	c, err := n.netlink(unix.NETLINK_NETFILTER)
 	if errors.Is(err, ErrAbsent) {
 		return nil, nil
 	}
@@ -53,7 +53,11 @@ func (n *NS) unloaded(module string) bool {
 	if exists(filepath.Join(n.root, "sys/module", name)) {
 		return false
 	}
-	base := filepath.Join(n.root, "lib/modules", unix.ByteSliceToString(u.Release[:]), "kernel/net", module+".ko")
+	modules := filepath.Join(n.root, "lib/modules", unix.ByteSliceToString(u.Release[:]))
+	if !exists(modules) {
+		return false
+	}
+	base := filepath.Join(modules, "kernel/net", module+".ko")
 	return slices.ContainsFunc([]string{"", ".xz", ".zst", ".gz"}, func(suffix string) bool { return exists(base + suffix) })
 }
 

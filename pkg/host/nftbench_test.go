@@ -9,21 +9,22 @@ import (
 	"time"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // kubeProxyRules is table nat as kube-proxy's iptables mode fills it (pkg/proxy/iptables): for each Service one rule in KUBE-SERVICES and a chain that
 // chooses among the chains of its endpoints.
-func kubeProxyRules(services, endpoints int) string {
+func kubeProxyRules(count, endpoints int) string {
 	var chains, rules strings.Builder
-	for s := range services {
-		svc := portHash(fmt.Sprintf("ns/svc%d:http", s), "tcp")
+	for s := range count {
+		svc := services.PortHash(fmt.Sprintf("ns/svc%d:http", s), "tcp")
 		vip := fmt.Sprintf("10.96.%d.%d", 10+s/250, 1+s%250)
 		fmt.Fprintf(&chains, ":KUBE-SVC-%s - [0:0]\n", svc)
 		fmt.Fprintf(&rules, "-A KUBE-SERVICES -d %s/32 -p tcp -m comment --comment \"ns/svc%d:http cluster IP\" -m tcp --dport 80 -j KUBE-SVC-%s\n", vip, s, svc)
 		fmt.Fprintf(&rules, "-A KUBE-SVC-%s ! -s 10.244.0.0/16 -d %s/32 -p tcp -m comment --comment \"ns/svc%d:http cluster IP\" -m tcp --dport 80 -j KUBE-MARK-MASQ\n", svc, vip, s)
 		for e := range endpoints {
 			ip := fmt.Sprintf("10.%d.%d.%d", 244+e, s/250, 1+s%250)
-			sep := portHash(fmt.Sprintf("ns/svc%d:http%s:80", s, ip), "tcp")
+			sep := services.PortHash(fmt.Sprintf("ns/svc%d:http%s:80", s, ip), "tcp")
 			fmt.Fprintf(&chains, ":KUBE-SEP-%s - [0:0]\n", sep)
 			choose := ""
 			if e < endpoints-1 {

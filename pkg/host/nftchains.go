@@ -245,6 +245,17 @@ func (r *nftReader) nftRules(t *nftTable, chain string) ([]facts.FilterRule, err
 
 // eachNFTRule gives the rules of one chain to fn.
 func (c *nlConn) eachNFTRule(family uint8, table, chain string, ifname func(uint32) string, fn func(nftRule) error) error {
+	return c.eachNFTMessage(family, table, chain, func(body []byte) error {
+		rule, err := decodeNFTRule(family, body, ifname)
+		if err != nil {
+			return err
+		}
+		return fn(rule)
+	})
+}
+
+// eachNFTMessage gives the rules of one chain to fn as the kernel writes them.
+func (c *nlConn) eachNFTMessage(family uint8, table, chain string, fn func([]byte) error) error {
 	req := appendAttr(nfgenmsg(family), unix.NFTA_RULE_TABLE, nulString(table))
 	req = appendAttr(req, unix.NFTA_RULE_CHAIN, nulString(chain))
 	return c.dump(nftMsg(unix.NFT_MSG_GETRULE), req, func(m nlMsg) error {
@@ -261,11 +272,7 @@ func (c *nlConn) eachNFTRule(family uint8, table, chain string, ifname func(uint
 		if err != nil || !mine || m.Body[0] != family {
 			return err
 		}
-		rule, err := decodeNFTRule(family, m.Body[nfgenmsgLen:], ifname)
-		if err != nil {
-			return err
-		}
-		return fn(rule)
+		return fn(m.Body[nfgenmsgLen:])
 	})
 }
 

@@ -34,26 +34,25 @@ type nlConn struct {
 	fd  int
 	seq uint32
 	pid uint32
-	buf []byte
-	use *buffers // where buf comes from; nil: its own
+	use *buffers // lends what is received into
 }
 
 // buffers are receive buffers that are used again: an audit opens sockets in hundreds of namespaces, and clearing memory for each would cost as much
-// as what is received.
+// as what is received. The zero value is ready.
 type buffers struct{ pool sync.Pool }
 
-func (b *buffers) get() []byte {
-	if v, ok := b.pool.Get().(*[]byte); ok {
-		return *v
+func (b *buffers) get() *[recvBuffer]byte {
+	if v, ok := b.pool.Get().(*[recvBuffer]byte); ok {
+		return v
 	}
-	return make([]byte, recvBuffer)
+	return new([recvBuffer]byte)
 }
 
-func (b *buffers) put(buf []byte) { b.pool.Put(&buf) }
+func (b *buffers) put(buf *[recvBuffer]byte) { b.pool.Put(buf) }
 
 // openNetlink opens a socket of one netlink family (NETLINK_ROUTE, NETLINK_NETFILTER, ...) in the calling thread's namespace. A kernel without the
 // family gives ErrAbsent.
-func openNetlink(protocol int) (*nlConn, error) {
+func openNetlink(protocol int, use *buffers) (*nlConn, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
 		return nil, fmt.Errorf("open netlink family %d: %w", protocol, ErrAbsent)
@@ -65,7 +64,7 @@ func openNetlink(protocol int) (*nlConn, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open netlink family %d: %w", protocol, err), unix.Close(fd))
 	}
-	return &nlConn{fd: fd, pid: pid}, nil
+	return &nlConn{fd: fd, pid: pid, use: use}, nil
 }
 
 func bindNetlink(fd int) (pid uint32, err error) {
@@ -94,10 +93,6 @@ func bindNetlink(fd int) (pid uint32, err error) {
 func (c *nlConn) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.use != nil && c.buf != nil {
-		c.use.put(c.buf)
-		c.buf = nil
-	}
 	return unix.Close(c.fd)
 }
 
@@ -115,11 +110,8 @@ func (c *nlConn) request(typ, flags uint16, body []byte, fn func(nlMsg) error) e
 func (c *nlConn) exchange(typ, flags uint16, body []byte, fn func(nlMsg) error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.buf == nil && c.use != nil {
-		c.buf = c.use.get()
-	} else if c.buf == nil {
-		c.buf = make([]byte, recvBuffer)
-	}
+	buf := c.use.get()
+	defer c.use.put(buf)
 	c.seq++
 	req := appendMessage(nil, typ, flags|unix.NLM_F_REQUEST, c.seq, c.pid, body)
 	if err := unix.Sendto(c.fd, req, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
@@ -127,19 +119,19 @@ func (c *nlConn) exchange(typ, flags uint16, body []byte, fn func(nlMsg) error) 
 	}
 	a := nlAnswer{seq: c.seq, pid: c.pid, list: flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP, ack: flags&unix.NLM_F_ACK != 0, fn: fn}
 	for !a.done {
-		n, _, recvFlags, from, err := unix.Recvmsg(c.fd, c.buf, nil, 0)
+		n, _, recvFlags, from, err := unix.Recvmsg(c.fd, buf[:], nil, 0)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return fmt.Errorf("netlink receive: %w", err)
 		case recvFlags&unix.MSG_TRUNC != 0:
-			return fmt.Errorf("netlink receive: a message of more than %d bytes", len(c.buf))
+			return fmt.Errorf("netlink receive: a message of more than %d bytes", len(buf))
 		}
 		if sa, ok := from.(*unix.SockaddrNetlink); !ok || sa.Pid != 0 {
 			continue // not from the kernel
 		}
-		a.take(c.buf[:n])
+		a.take(buf[:n])
 	}
 	return a.result()
 }
@@ -220,8 +212,15 @@ func kernelError(b []byte) error {
 	if code == 0 {
 		return nil
 	}
-	return fmt.Errorf("netlink: %w", unix.Errno(-code))
+	return kernelErrno(-code)
 }
+
+// kernelErrno is an error number of the kernel's. On a healthy node most of them say that there is no such thing, so it costs nothing to make one.
+type kernelErrno unix.Errno
+
+func (r kernelErrno) Error() string { return "netlink: " + unix.Errno(r).Error() }
+
+func (r kernelErrno) Unwrap() error { return unix.Errno(r) }
 
 func align4(n int) int { return (n + 3) &^ 3 }
 

@@ -26,7 +26,16 @@ func (h *Host) Name() string {
 }
 
 // KernelRelease is what uname -r prints; empty where it cannot be read.
-func (h *Host) KernelRelease() string { return firstWord(h.text("proc/sys/kernel/osrelease")) }
+func (h *Host) KernelRelease() string {
+	if h.root != "/" {
+		return firstWord(h.text("proc/sys/kernel/osrelease"))
+	}
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
 
 // BootID is the random name of this boot; empty where it cannot be read.
 func (h *Host) BootID() string { return firstWord(h.text("proc/sys/kernel/random/boot_id")) }

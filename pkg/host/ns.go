@@ -3,7 +3,6 @@ package host
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -107,7 +106,7 @@ func (n *NS) Do(fn func() error) error {
 			}
 			done <- out
 		}()
-		out.err = n.DoHere(fn)
+		out.err = n.enter(fn)
 	}()
 	out := <-done
 	if out.panicked != nil { // it is the caller's to catch
@@ -127,9 +126,23 @@ func (n *NS) here() bool {
 	return false
 }
 
-// DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. Where the thread cannot go back, which
-// the error says, the goroutine is lost in the foreign namespace and must end.
-func (n *NS) DoHere(fn func() error) (err error) {
+// DoHere is Do on the caller's own goroutine, which spares a process that lives for milliseconds a goroutine and its thread. It may not be called inside another Do: where
+// the Host was opened without a namespace, the caller must be in the one in which it was opened. Where the thread cannot go back, which the error says, the goroutine is
+// lost in the foreign namespace and must end.
+func (n *NS) DoHere(fn func() error) error {
+	node := n.host.node
+	switch {
+	case node.Path != "":
+		return n.enter(fn)
+	case n.Inode == node.Inode:
+		return fn()
+	}
+	runtime.LockOSThread()
+	return n.visit(node.FD(), fn)
+}
+
+// enter is DoHere for any caller.
+func (n *NS) enter(fn func() error) error {
 	runtime.LockOSThread()
 	own, err := retry(func() (int, error) { return unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0) })
 	if err != nil {
@@ -146,6 +159,11 @@ func (n *NS) DoHere(fn func() error) (err error) {
 		defer runtime.UnlockOSThread()
 		return fn()
 	}
+	return n.visit(own, fn)
+}
+
+// visit enters the namespace with a locked thread, which goes back to its own afterwards and is unlocked.
+func (n *NS) visit(own int, fn func() error) (err error) {
 	if err := unix.Setns(n.FD(), unix.CLONE_NEWNET); err != nil {
 		runtime.UnlockOSThread()
 		return fmt.Errorf("enter network namespace %s: %w", n.Path, err)
@@ -181,7 +199,4 @@ func (n *NS) procNet(name string) string {
 // procSys gives the path of a sysctl. Those below net are the calling thread's namespace's, so it must be called inside Do.
 func (n *NS) procSys(path string) string { return filepath.Join(n.root, "proc/sys", path) }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
+func exists(path string) bool { return unix.Access(path, unix.F_OK) == nil }

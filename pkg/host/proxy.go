@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/netmend/netmend/pkg/facts"
 )
 
@@ -66,22 +64,17 @@ func (n *NS) proxyReplacement(agents []facts.Agent) string {
 		{"antrea", "antrea-agent", ""}, {"ovn-kubernetes", "ovnkube", ""},
 	} {
 		runs := slices.ContainsFunc(agents, func(a facts.Agent) bool { return a.Name == r.agent })
-		if runs || r.link != "" && linkExists(r.link) {
+		if runs || r.link != "" && n.linkExists(r.link) {
 			return r.name
 		}
 	}
 	return ""
 }
 
-// linkExists asks for one link of the calling thread's namespace.
-func linkExists(name string) bool {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	req, err := unix.NewIfreq(name)
-	return err == nil && unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req) == nil
+// linkExists asks for one link. The older way, an ioctl with a name, has the kernel run modprobe for one that is not there (dev_load).
+func (n *NS) linkExists(name string) bool {
+	_, err := n.LinkNamed(name)
+	return err == nil
 }
 
 // proxyTraces finds what a mode of kube-proxy leaves in the kernel.
@@ -97,7 +90,7 @@ func (n *NS) proxyTraces() (mode, source string, err error) {
 			return facts.ModeNFTables, "nft table " + family + " kube-proxy", nil
 		}
 	}
-	if linkExists("kube-ipvs0") {
+	if n.linkExists(ipvsDevice) {
 		ipvs, err := v.ipvs()
 		if err != nil {
 			return "", "", err

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,13 +14,13 @@ func readSmall(path string) ([]byte, error) { return readFile(path, maxFile) }
 // readFile reads a whole file of at most limit bytes. Files of proc have no size and are made anew for each open, so they are read until their end;
 // plain system calls cost a fraction of os.File, which registers with the poller, and hundreds of them are read per audit.
 func readFile(path string, limit int) ([]byte, error) {
-	return readInto(unix.AT_FDCWD, path, make([]byte, 0, 4096), limit)
+	return readInto(path, make([]byte, 0, 1024), limit)
 }
 
-func readInto(dir int, path string, buf []byte, limit int) ([]byte, error) {
-	fd, err := retry(func() (int, error) { return unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
+func readInto(path string, buf []byte, limit int) ([]byte, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	data, err := readOn(fd, buf, limit)
 	if err := errors.Join(err, unix.Close(fd)); err != nil {
@@ -30,18 +31,9 @@ func readInto(dir int, path string, buf []byte, limit int) ([]byte, error) {
 
 // withFile gives fn the text of a file of at most limit bytes that is read into a buffer that is used again; fn must not keep it.
 func (n *NS) withFile(path string, limit int, fn func([]byte)) error {
-	return n.withBuffer(func(buf []byte) ([]byte, error) { return readInto(unix.AT_FDCWD, path, buf, limit) }, fn)
-}
-
-// withFileAt does the same for a file of at most maxFile bytes below an open directory.
-func (n *NS) withFileAt(dir int, path string, fn func([]byte)) error {
-	return n.withBuffer(func(buf []byte) ([]byte, error) { return readInto(dir, path, buf, maxFile) }, fn)
-}
-
-func (n *NS) withBuffer(read func([]byte) ([]byte, error), fn func([]byte)) error {
 	buf := n.host.bufs.get()
 	defer n.host.bufs.put(buf)
-	data, err := read(buf[:0])
+	data, err := readInto(path, buf[:0], limit)
 	if err == nil {
 		fn(data)
 	}

@@ -18,7 +18,7 @@ type lister interface {
 // maxEntries bounds a list. A node with a full Internet routing table has more routes, and no check that could make use of them.
 const maxEntries = 200_000
 
-var errTooManyEntries = fmt.Errorf("more than %d entries", maxEntries)
+var errTooManyEntries = errors.New("more than 200,000 entries")
 
 // route is the namespace's route socket. It is opened at first use, which must be inside Do, and stays in the namespace.
 func (n *NS) route() (lister, error) {
@@ -35,13 +35,7 @@ func (n *NS) route() (lister, error) {
 }
 
 // netlink opens a socket of one netlink family that uses the node's receive buffers.
-func (n *NS) netlink(protocol int) (*nlConn, error) {
-	c, err := openNetlink(protocol)
-	if err == nil {
-		c.use = &n.host.bufs
-	}
-	return c, err
-}
+func (n *NS) netlink(protocol int) (*nlConn, error) { return openNetlink(protocol, &n.host.bufs) }
 
 // list reads one of the namespace's lists whole. A parse function that gives false leaves the entry out.
 func list[T any](n *NS, typ uint16, body []byte, parse func([]byte) (T, bool, error)) ([]T, error) {

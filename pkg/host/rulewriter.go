@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/coreos/go-iptables/iptables"
-
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host/internal/program"
@@ -72,59 +70,11 @@ func setRuleAt(r fix.RuleSpec, site fix.RuleSite, tables []facts.Table, present 
 	if site.Own {
 		return setOwnChain(r, tables, present)
 	}
-	family := iptables.ProtocolIPv4
-	if site.Family == "ip6" {
-		family = iptables.ProtocolIPv6
-	}
-	path, err := program.Find("/", fix.Program(site))
-	if err != nil {
-		return err
-	}
-	ipt, err := iptables.New(iptables.IPFamily(family), iptables.Path(path), iptables.Timeout(int(program.Limit.Seconds())))
-	if err != nil {
-		return fmt.Errorf("run %s: %w", path, err)
-	}
+	t := iptables{program: fix.Program(site), table: r.Table}
 	if present {
-		return insertRule(ipt, r)
+		return t.insert(r)
 	}
-	return removeRule(ipt, r)
-}
-
-// insertRule makes the jump last, so that no packet meets half a chain.
-func insertRule(ipt *iptables.IPTables, r fix.RuleSpec) error {
-	exists, err := ipt.ChainExists(r.Table, r.Chain)
-	if err == nil && !exists {
-		err = ipt.NewChain(r.Table, r.Chain)
-	}
-	if err != nil {
-		return err
-	}
-	for _, rule := range r.Rules {
-		if err := ipt.AppendUnique(r.Table, r.Chain, rule.Args...); err != nil {
-			return err
-		}
-	}
-	return ipt.InsertUnique(r.Table, r.Base, 1, "-j", r.Chain)
-}
-
-// removeRule takes the rules out, and with the last of them the jump and the chain.
-func removeRule(ipt *iptables.IPTables, r fix.RuleSpec) error {
-	for _, rule := range r.Rules {
-		if err := ipt.DeleteIfExists(r.Table, r.Chain, rule.Args...); err != nil {
-			return err
-		}
-	}
-	left, err := ipt.List(r.Table, r.Chain)
-	if err != nil {
-		return err
-	}
-	if len(left) > 1 { // the first line declares the chain
-		return nil
-	}
-	if err := ipt.DeleteIfExists(r.Table, r.Base, "-j", r.Chain); err != nil {
-		return err
-	}
-	return ipt.DeleteChain(r.Table, r.Chain)
+	return t.remove(r)
 }
 
 // setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction. Like iptables it is the program that netmend came with, not the

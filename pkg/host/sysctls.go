@@ -63,11 +63,39 @@ func (n *NS) sysctlBelow(dirs sysctlDirs, path string, all map[string]string) er
 	if fd < 0 {
 		return nil
 	}
-	err = n.withFileAt(fd, rest, func(b []byte) { all[path] = strings.TrimRight(string(b), "\n") })
-	if err != nil && !absent(err) {
+	switch value, err := readSysctl(fd, rest); {
+	case err == nil:
+		all[path] = value
+	case !absent(err):
 		return fmt.Errorf("read sysctl %s: %w", path, err)
 	}
 	return nil
+}
+
+// The kernel allocates and clears as much memory as a read of a sysctl asks for (proc_sys_call_handler): asking for 64 KiB takes longer than all the rest.
+const sysctlBuffer = 128
+
+// readSysctl reads the value of a file below an open directory, without its closing newline. The kernel gives a value from its beginning only, and to a read from
+// elsewhere nothing (proc_dostring), so one that fills the buffer is read again into a larger one.
+func readSysctl(dir int, path string) (string, error) {
+	fd, err := retry(func() (int, error) { return unix.Openat(dir, path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) })
+	if err != nil {
+		return "", &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	var small [sysctlBuffer]byte
+	buf := small[:]
+	n, err := retry(func() (int, error) { return unix.Pread(fd, buf, 0) })
+	for err == nil && n == len(buf) && n <= maxFile {
+		buf = make([]byte, 16*len(buf))
+		n, err = retry(func() (int, error) { return unix.Pread(fd, buf, 0) })
+	}
+	if err == nil && n > maxFile {
+		err = fmt.Errorf("more than %d bytes", maxFile)
+	}
+	if err := errors.Join(err, unix.Close(fd)); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return strings.TrimRight(string(buf[:n]), "\n"), nil
 }
 
 // cutSecond cuts "net/ipv4/conf/all/forwarding" into "net/ipv4" and the rest.
@@ -81,8 +109,10 @@ func cutSecond(path string) (dir, rest string) {
 }
 
 func (n *NS) addSysctl(all map[string]string, path string) error {
-	err := n.withFile(n.procSys(path), maxFile, func(b []byte) { all[path] = strings.TrimRight(string(b), "\n") })
-	if err != nil && !absent(err) {
+	switch value, err := readSysctl(unix.AT_FDCWD, n.procSys(path)); {
+	case err == nil:
+		all[path] = value
+	case !absent(err):
 		return fmt.Errorf("read sysctl: %w", err)
 	}
 	return nil
@@ -101,11 +131,11 @@ func (n *NS) SysctlDevices(dir string) ([]string, error) {
 
 // sysctl is one value; empty where it cannot be read.
 func (n *NS) sysctl(path string) string {
-	data, err := readSmall(n.procSys(path))
+	value, err := readSysctl(unix.AT_FDCWD, n.procSys(path))
 	if err != nil {
 		return ""
 	}
-	return strings.TrimRight(string(data), "\n")
+	return value
 }
 
 // absent says whether an error is that of a file that is not there, or has gone with its device.

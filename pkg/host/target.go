@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -16,35 +17,54 @@ const extSkipStats = 1 << 3
 
 // LinkByIndex reads one link without its counters; ErrAbsent where there is none. It must be called inside Do.
 func (n *NS) LinkByIndex(index int) (*facts.Link, error) {
-	return n.oneLink(ifinfo(unix.AF_UNSPEC, index), fmt.Sprintf("link %d", index))
+	l, _, err := n.LinkSettings(index)
+	return l, err
+}
+
+// LinkSettings is LinkByIndex that gives the link's IPv4 settings too, which the kernel tells with it.
+func (n *NS) LinkSettings(index int) (*facts.Link, Settings, error) {
+	l, s, err := n.oneLink(ifinfo(unix.AF_UNSPEC, index))
+	return l, s, linkError(err, func() string { return "link " + strconv.Itoa(index) })
 }
 
 // LinkNamed reads one link without its counters; ErrAbsent where there is none. It must be called inside Do.
 func (n *NS) LinkNamed(name string) (*facts.Link, error) {
+	what := func() string { return "link " + name }
 	if name == "" || len(name) >= unix.IFNAMSIZ {
-		return nil, fmt.Errorf("read link %q: %w", name, ErrAbsent)
+		return nil, linkError(unix.ENODEV, what)
 	}
-	return n.oneLink(appendAttr(ifinfo(unix.AF_UNSPEC, 0), unix.IFLA_IFNAME, nulString(name)), "link "+name)
+	l, _, err := n.oneLink(appendAttr(ifinfo(unix.AF_UNSPEC, 0), unix.IFLA_IFNAME, nulString(name)))
+	return l, linkError(err, what)
 }
 
-func (n *NS) oneLink(query []byte, what string) (*facts.Link, error) {
+func linkError(err error, what func() string) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENODEV):
+		return &absence{what: what()}
+	}
+	return fmt.Errorf("read %s: %w", what(), err)
+}
+
+func (n *NS) oneLink(query []byte) (*facts.Link, Settings, error) {
+	var s Settings
 	l, err := n.route()
 	if err != nil {
-		return nil, err
+		return nil, s, err
 	}
 	var link facts.Link
 	query = appendAttr(query, unix.IFLA_EXT_MASK, binary.NativeEndian.AppendUint32(nil, extSkipStats))
 	err = l.request(unix.RTM_GETLINK, 0, query, func(m nlMsg) (err error) {
-		link, _, err = parseLink(m.Body)
+		if link, _, err = parseLink(m.Body); err == nil {
+			s, err = parseSettings(m.Body)
+		}
 		return err
 	})
-	if errors.Is(err, unix.ENODEV) {
-		return nil, fmt.Errorf("read %s: %w", what, ErrAbsent)
-	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", what, err)
+		return nil, s, err
 	}
-	return &link, nil
+	return &link, s, nil
 }
 
 // TableRoutes lists the routes of one table and one family, IPv4 or IPv6. Kernels before 4.20 list those of all tables. It must be called inside Do.

@@ -20,3 +20,16 @@ func (e *Ethtool) TxChecksum(link string) (facts.Feature, error) {
 	}
 	return facts.Feature{On: v.data != 0}, nil
 }
+
+// TxChecksum is [Ethtool.TxChecksum] without a socket of its own: ethtool's calls are answered on any socket of the namespace. It must be called inside Do.
+func (n *NS) TxChecksum(link string) (facts.Feature, error) {
+	l, err := n.route()
+	if err != nil {
+		return facts.Feature{}, err
+	}
+	c, ok := l.(*nlConn)
+	if !ok {
+		return facts.Feature{}, ethtoolError("read transmit checksum", link, unix.EOPNOTSUPP)
+	}
+	return (&Ethtool{fd: c.fd}).TxChecksum(link)
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // ErrDear says that a look-up would have to read all of kube-proxy's rules, which takes longer than a pod can wait.
@@ -19,12 +20,12 @@ type BriefServices struct {
 
 // BriefServices looks Services up by single questions, whose cost does not grow with the number of Services: one map element in nftables mode, one chain
 // and its few rules in iptables mode, one route in IPVS mode. What that cannot answer is left out. The legacy backend gives ErrDear, because the
-// kernel hands its tables out whole only. It must be called inside Do.
-func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, error) {
-	v := vipReader{ns: n}
+// kernel hands its tables out whole only. ipvs says whether the namespace has the link kube-ipvs0. It must be called inside Do.
+func (n *NS) BriefServices(services []facts.ServiceIntent, ipvs bool) (*BriefServices, error) {
+	v := vipReader{ns: n, brief: true}
 	defer v.close()
 	b := &BriefServices{}
-	if err := v.briefMode(&b.Proxy); err != nil {
+	if err := v.briefMode(&b.Proxy, ipvs); err != nil {
 		return nil, fmt.Errorf("find the mode of kube-proxy: %w", err)
 	}
 	for _, s := range services {
@@ -46,7 +47,7 @@ func (n *NS) BriefServices(services []facts.ServiceIntent) (*BriefServices, erro
 }
 
 // briefMode is proxyTraces without what lists every chain or every virtual server.
-func (v *vipReader) briefMode(p *facts.Proxy) error {
+func (v *vipReader) briefMode(p *facts.Proxy, ipvs bool) error {
 	for _, family := range [...]string{"ip", "ip6"} {
 		has, err := v.nftTable(family, kubeProxyTable)
 		if err != nil {
@@ -57,8 +58,8 @@ func (v *vipReader) briefMode(p *facts.Proxy) error {
 			return nil
 		}
 	}
-	if linkExists("kube-ipvs0") {
-		p.Mode, p.Source = facts.ModeIPVS, "kube-ipvs0"
+	if ipvs {
+		p.Mode, p.Source = facts.ModeIPVS, ipvsDevice
 		return nil
 	}
 	for _, family := range [...]string{"ip", "ip6"} {
@@ -116,32 +117,14 @@ func (v *vipReader) briefly(mode string, s facts.ServiceIntent) (found facts.Ser
 	return found, s.Name == kubernetesService, nil
 }
 
-// referenced is nftReferenced that asks for the generation only where the answer is no: a change between the two questions can hide a reference.
-func (v *vipReader) referenced(family, chain string) (bool, error) {
-	c, err := v.netfilter()
-	if err != nil || c == nil {
-		return false, err
-	}
-	use, err := c.nftUse(nftProto(family), "nat", chain)
-	if err != nil || use == 0 {
-		return false, err
-	}
-	rules := uint32(0)
-	err = c.eachNFTRule(nftProto(family), "nat", chain, interfaceName, func(nftRule) error { rules++; return nil })
-	if err == nil && use > rules {
-		return true, nil
-	}
-	return v.nftReferenced(family, "nat", chain)
-}
-
 func (v *vipReader) brieflyIPTables(s facts.ServiceIntent, guess bool) (found facts.ServiceVIP, sure bool, err error) {
 	if s.Name == "" { // chains have names, which the address does not tell
 		return found, false, nil
 	}
-	hash := portHash(s.Name, s.Protocol)
+	hash := services.PortHash(s.Name, s.Protocol)
 	for _, family := range families(s) {
-		for _, prefix := range [...]string{"KUBE-SVC-", "KUBE-SVL-"} {
-			if found.Found, err = v.referenced(family, prefix+hash); err != nil || found.Found {
+		for _, prefix := range [...]string{services.PrefixCluster, services.PrefixLocal} {
+			if found.Found, err = v.referenced(family, "nat", prefix+hash); err != nil || found.Found {
 				found.Detail = "nft chain " + family + " nat " + prefix + hash
 				return found, true, err
 			}

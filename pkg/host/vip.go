@@ -1,12 +1,9 @@
 package host
 
 import (
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -43,6 +40,7 @@ func (n *NS) ServiceVIPs(mode string, services []facts.ServiceIntent) ([]facts.S
 // vipReader looks Services up in one namespace. What several look-ups need is read once.
 type vipReader struct {
 	ns     *NS
+	brief  bool // no list may be walked that grows with the number of Services
 	nf     *nlConn
 	noNFT  bool
 	legacy map[string]*legacyTable // by family and table; nil values for tables that do not exist
@@ -89,25 +87,6 @@ func families(s facts.ServiceIntent) []string {
 // presumed says whether the Service's address was derived and not told, so that its name counts as well.
 func presumed(s facts.ServiceIntent) bool {
 	return s.Source == SourceDefault || s.Source == SourceManifest || s.Source == SourceKubelet
-}
-
-// portHash is the hash by which kube-proxy names a Service port's iptables chains (portProtoHash of pkg/proxy/iptables).
-func portHash(name, protocol string) string {
-	sum := sha256.Sum256([]byte(name + protocol))
-	return base32.StdEncoding.EncodeToString(sum[:])[:16]
-}
-
-// nftServiceName is the end of the names of a Service port's nftables chains (servicePortChainNameBase of pkg/proxy/nftables); empty for a name that is
-// not namespace/name:port. Kubernetes' names are short enough never to be cut.
-func nftServiceName(name, protocol string) string {
-	service, port, _ := strings.Cut(name, ":")
-	namespace, service, ok := strings.Cut(service, "/")
-	if !ok {
-		return ""
-	}
-	base := fmt.Sprintf("%s/%s/%s/%s", namespace, service, protocol, port)
-	sum := sha256.Sum256([]byte(base))
-	return base32.StdEncoding.EncodeToString(sum[:])[:8] + "-" + base
 }
 
 func (v *vipReader) lookIPVS(s facts.ServiceIntent) (found facts.ServiceVIP, err error) {

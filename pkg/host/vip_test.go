@@ -10,29 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
-
-// TestServiceNames has the names that every cluster shows, so that a mistake in the recomputation cannot hide.
-func TestServiceNames(t *testing.T) {
-	for _, tt := range []struct{ name, protocol, hash string }{
-		{"default/kubernetes:https", "tcp", "NPX46M4PTMTKRN6Y"},
-		{"kube-system/kube-dns:dns", "udp", "TCOU7JCQXEZGVUNU"},
-		{"kube-system/kube-dns:dns-tcp", "tcp", "ERIFXISQEP7F7OF4"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := portHash(tt.name, tt.protocol); got != tt.hash {
-				t.Errorf("portHash = %s; want %s", got, tt.hash)
-			}
-		})
-	}
-	// From the comment at servicePortChainNameBase of pkg/proxy/nftables.
-	if got, want := nftServiceName("ns1/svc1:p80", "tcp"), "ULMVA6XW-ns1/svc1/tcp/p80"; got != want {
-		t.Errorf("nftServiceName = %s; want %s", got, want)
-	}
-	if got := nftServiceName("kubernetes", "tcp"); got != "" {
-		t.Errorf("nftServiceName without a namespace = %q; want none", got)
-	}
-}
 
 // service is a Service as a caller names it.
 func service(name, vip, protocol string, port uint16) facts.ServiceIntent {
@@ -105,7 +84,7 @@ func TestServiceVIPsNFTables(t *testing.T) {
 	if got := inNS(t, h, func() (string, error) { mode, _, err := h.Node().proxyTraces(); return mode, err }); got != facts.ModeNFTables {
 		t.Errorf("proxyTraces = %q; want %s", got, facts.ModeNFTables)
 	}
-	sh("nft add chain ip kube-proxy service-" + nftServiceName("ns1/cut:p80", "tcp"))
+	sh("nft add chain ip kube-proxy service-" + services.NFTPort("ns1/cut:p80", "tcp"))
 	presumed := service("kube-system/coredns:dns", "10.96.0.3", "udp", 53)
 	presumed.Source = SourceKubelet
 	checkVIPs(t, h, facts.ModeNFTables, []vipCase{

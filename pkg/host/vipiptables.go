@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // kubeServices is the chain in which kube-proxy's iptables mode looks for Services: in table nat those with endpoints, in filter the others.
@@ -35,7 +36,7 @@ func (v *vipReader) iptablesTraces(family string) (string, error) {
 	if err != nil || t == nil {
 		return "", err
 	}
-	if slices.ContainsFunc(t.chains, func(c legacyChain) bool { return strings.HasPrefix(string(c.name), "KUBE-SVC-") }) {
+	if slices.ContainsFunc(t.chains, func(c legacyChain) bool { return strings.HasPrefix(string(c.name), services.PrefixCluster) }) {
 		return "legacy chains " + family + " nat KUBE-SVC-*", nil
 	}
 	return "", nil
@@ -43,7 +44,7 @@ func (v *vipReader) iptablesTraces(family string) (string, error) {
 
 // nftSomeService says whether there is a chain of any Service: first that of the one Service that every cluster has.
 func (v *vipReader) nftSomeService(family string) (bool, error) {
-	has, err := v.nftChain(family, "nat", "KUBE-SVC-"+portHash(kubernetesService, "tcp"))
+	has, err := v.nftChain(family, "nat", services.PrefixCluster+services.PortHash(kubernetesService, "tcp"))
 	if err != nil || has {
 		return has, err
 	}
@@ -56,7 +57,7 @@ func (v *vipReader) nftSomeService(family string) (bool, error) {
 		if err := nfAttrs(m.Body, a.take); err != nil {
 			return err
 		}
-		has = has || string(a.table) == "nat" && bulkPrefix(a.name) == "KUBE-SVC-"
+		has = has || string(a.table) == "nat" && bulkPrefix(a.name) == services.PrefixCluster
 		return nil
 	})
 	if errors.Is(err, ErrInterrupted) && has {
@@ -100,14 +101,14 @@ func (v *vipReader) lookIPTables(s facts.ServiceIntent) (found facts.ServiceVIP,
 			}
 		}
 	}
-	found.Detail = "no chain KUBE-SVC-" + portHash(s.Name, s.Protocol) + " and no rule with its address"
+	found.Detail = "no chain KUBE-SVC-" + services.PortHash(s.Name, s.Protocol) + " and no rule with its address"
 	return found, nil
 }
 
 // iptablesByName counts a chain only where something leads to it: a flush of KUBE-SERVICES leaves the others.
 func (v *vipReader) iptablesByName(family string, s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
-	for _, prefix := range [...]string{"KUBE-SVC-", "KUBE-SVL-"} {
-		chain := prefix + portHash(s.Name, s.Protocol)
+	for _, prefix := range [...]string{services.PrefixCluster, services.PrefixLocal} {
+		chain := prefix + services.PortHash(s.Name, s.Protocol)
 		if found.Found, err = v.nftReferenced(family, "nat", chain); err != nil || found.Found {
 			found.Detail = "nft chain " + family + " nat " + chain
 			return found, err
@@ -123,31 +124,15 @@ func (v *vipReader) iptablesByName(family string, s facts.ServiceIntent) (found 
 	return found, nil
 }
 
-// nftReferenced says whether a chain exists and something jumps to it: the kernel counts a chain's rules and the references to it in one number.
+// nftReferenced says whether a chain exists and something jumps to it.
 func (v *vipReader) nftReferenced(family, table, chain string) (bool, error) {
 	c, err := v.netfilter()
 	if err != nil || c == nil {
 		return false, err
 	}
-	return whole(func() (bool, error) {
-		before, err := nftGeneration(c)
-		if err != nil {
-			return false, err
-		}
-		use, err := c.nftUse(nftProto(family), table, chain)
-		if err != nil || use == 0 {
-			return false, err
-		}
-		rules := uint32(0)
-		err = c.eachNFTRule(nftProto(family), table, chain, interfaceName, func(nftRule) error { rules++; return nil })
-		if err != nil {
-			return false, err
-		}
-		after, err := nftGeneration(c)
-		if err == nil && before != after {
-			err = ErrInterrupted
-		}
-		return use > rules, err
+	return c.inGeneration(func() (bool, error) {
+		n, err := c.references(family, table, chain)
+		return n > 0, err
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // kubeProxyTable is the name of kube-proxy's nftables tables, and the maps of it that say which Services it carries.
@@ -26,7 +27,7 @@ func (v *vipReader) netfilter() (*nlConn, error) {
 		v.noNFT = true
 		return nil, nil
 	}
-	c, err := openNetlink(unix.NETLINK_NETFILTER)
+	c, err := v.ns.netlink(unix.NETLINK_NETFILTER)
 	if err == nil {
 		v.nf = c
 		if _, err = nftGeneration(c); err == nil {
@@ -130,13 +131,13 @@ func (v *vipReader) nftByAddress(family string, s facts.ServiceIntent) (found fa
 }
 
 func (v *vipReader) nftByName(family string, s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
-	base := nftServiceName(s.Name, s.Protocol)
+	base := services.NFTPort(s.Name, s.Protocol)
 	if base == "" {
 		return found, fmt.Errorf("%q is not namespace/name:port", s.Name)
 	}
 	// The chain itself proves nothing: it carries no packet unless an element of the map leads to it.
-	for _, prefix := range [...]string{"service-", "local-"} {
-		if found.Found, err = v.nftLeads(family, serviceIPsMap, prefix+base); err != nil || found.Found {
+	for _, prefix := range [...]string{services.NFTPrefixCluster, services.NFTPrefixLocal} {
+		if found.Found, err = v.nftLeads(family, prefix, base); err != nil || found.Found {
 			found.Detail = fmt.Sprintf("element of nft map %s %s %s that leads to chain %s", family, kubeProxyTable, serviceIPsMap, prefix+base)
 			return found, err
 		}
@@ -158,13 +159,17 @@ func (v *vipReader) nftCommented(family, set, comment string) (bool, error) {
 	})
 }
 
-// nftLeads looks for an element of a verdict map that jumps or goes to a chain.
-func (v *vipReader) nftLeads(family, set, chain string) (bool, error) {
+// nftLeads looks for an element of the map of Services that jumps or goes to a chain.
+func (v *vipReader) nftLeads(family, prefix, base string) (bool, error) {
+	if v.brief {
+		return v.nftLeadsBriefly(family, prefix, base)
+	}
+	chain := prefix + base
 	exists, err := v.nftChain(family, kubeProxyTable, chain)
 	if err != nil || !exists {
 		return false, err
 	}
-	return v.nftWalk(family, set, func(typ uint16, v []byte) bool {
+	return v.nftWalk(family, serviceIPsMap, func(typ uint16, v []byte) bool {
 		return typ == unix.NFTA_SET_ELEM_DATA && verdictChain(v) == chain
 	})
 }

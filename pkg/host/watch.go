@@ -107,7 +107,7 @@ func (w *watcher) run(ctx context.Context) error {
 	w.failed, w.again = map[watchSource]string{}, map[watchSource]time.Time{}
 	buf := w.host.bufs.get()
 	defer w.host.bufs.put(buf)
-	c := &changes{buf: buf}
+	c := &changes{buf: buf[:]}
 	for first := true; ; first = false {
 		w.openAll(c)
 		if first {

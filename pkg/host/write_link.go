@@ -39,7 +39,7 @@ func linkOf(c fix.Change) (link facts.Link, err error) {
 }
 
 func withRoute(fn func(*nlConn) error) error {
-	nl, err := openNetlink(unix.NETLINK_ROUTE)
+	nl, err := openNetlink(unix.NETLINK_ROUTE, new(buffers))
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,22 @@ func Status(path string, deadline time.Time) (document []byte, err error) {
 	return a.Status, nil
 }
 
+// nobody is an [ErrNobody] that is put into words only where somebody reads them.
+type nobody struct {
+	path string
+	err  error
+}
+
+func (n *nobody) Error() string {
+	return "ask the daemon: " + ErrNobody.Error() + ": " + n.path + ": " + n.err.Error()
+}
+
+func (n *nobody) Unwrap() []error { return []error{ErrNobody, n.err} }
+
 func ask(path, question string) (*Client, error) {
+	if err := unix.Access(path, unix.F_OK); err != nil { // as on every node without a daemon: no socket is needed to find that out
+		return nil, &nobody{path, err}
+	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("ask the daemon: %w", err)

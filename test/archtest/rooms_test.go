@@ -16,7 +16,7 @@ var rooms = []room{
 		"paths, locks and directories of a node's file system for those who keep files there; what is in the files is their business"},
 	{"pkg/fix", 1, []string{"pkg/facts"}, nil,
 		"a fix is data planned against facts: it never decides and never touches what it would change"},
-	{"pkg/host", 2, []string{"pkg/facts", "pkg/fix", "pkg/nodefs"}, []string{"*"},
+	{"pkg/host", 2, []string{"pkg/facts", "pkg/fix", "pkg/nodefs", "pkg/services"}, []string{"*"},
 		"the only room that touches the kernel; it knows nothing of checks, so that reading cannot depend on what somebody wants to find"},
 	{"pkg/check", 2, []string{"pkg/facts", "pkg/fix"}, nil,
 		"judging needs facts alone: a snapshot from elsewhere must give the same report"},
@@ -24,7 +24,7 @@ var rooms = []room{
 		"collecting turns what host reads into facts and nothing else: what would need another module's code to read belongs in host"},
 	{"pkg/cniconf", 2, []string{"pkg/nodefs"}, []string{"github.com/containernetworking/cni", "golang.org/x/sys"},
 		"it edits the configuration directory of any runtime, with or without the rest of netmend"},
-	{"pkg/checks", 3, []string{"pkg/facts", "pkg/fix", "pkg/check"}, nil,
+	{"pkg/checks", 3, []string{"pkg/facts", "pkg/fix", "pkg/check", "pkg/services"}, nil,
 		"a check is a pure function from facts to findings: no kernel, no clock, no files"},
 	{"pkg/verdict", 3, []string{"pkg/facts", "pkg/check"}, []string{"golang.org/x/sys"},
 		"what the CNI plugin and the daemon say to each other: both link it, so it holds no more than that"},
@@ -36,7 +36,7 @@ var rooms = []room{
 		"what all programs share; it changes nothing, so it cannot see repair"},
 	{"pkg/report", 4, []string{"pkg/facts", "pkg/fix", "pkg/check"}, []string{"sigs.k8s.io/yaml"},
 		"a renderer gets a finished report; it must look the same for a snapshot from elsewhere, so it cannot read anything itself"},
-	{"pkg/kube", 4, []string{"pkg/facts", "pkg/check"}, []string{"*"},
+	{"pkg/kube", 4, []string{"pkg/facts", "pkg/check", "pkg/services"}, []string{"*"},
 		"the only room that talks to Kubernetes"},
 	{"pkg/config", 5, []string{"pkg/facts", "pkg/check", "pkg/checks", "pkg/audit", "pkg/verdict", "pkg/nodefs"}, []string{"sigs.k8s.io/yaml", "golang.org/x/sys"},
 		"the daemon's configuration file, decoded and checked; nothing of the node is read to do it"},
@@ -75,6 +75,7 @@ type ban struct {
 const (
 	whyPure  = "what judges must be pure: the same facts give the same findings on every machine and on every day"
 	whyPlain = "facts are plain data: they hold what was read and cannot read"
+	whyInit  = "whatever is linked is made ready when the program starts, used or not: regular expressions, tables, hashes; the plugin starts for each pod"
 	whyStart = "a pod waits for the plugin: it must start in milliseconds, ask nobody over the network and change nothing"
 )
 
@@ -82,6 +83,8 @@ var bans = []ban{
 	{rooms: []string{"pkg/facts"}, path: "os", why: whyPlain},
 	{rooms: []string{"pkg/facts"}, path: "syscall", why: whyPlain},
 	{rooms: []string{"pkg/facts"}, path: "net/http", why: whyPlain},
+	{rooms: []string{"pkg/services"}, path: "os", why: whyPure},
+	{rooms: []string{"pkg/services"}, path: "net/http", why: whyPure},
 	{rooms: []string{"pkg/fix", "pkg/check", "pkg/checks"}, path: "os", why: whyPure},
 	{rooms: []string{"pkg/fix", "pkg/check", "pkg/checks"}, path: "syscall", why: whyPure},
 	{rooms: []string{"pkg/fix", "pkg/check", "pkg/checks"}, path: "net/http", why: whyPure},
@@ -95,6 +98,14 @@ var bans = []ban{
 	{rooms: []string{"plugins/netmend"}, path: "net/http", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/repair", deep: true, why: whyStart},
 	{rooms: []string{"plugins/netmend"}, path: module + "/pkg/report", deep: true, why: whyStart},
+	{rooms: []string{"plugins/netmend"}, path: "github.com/coreos/go-iptables", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "crypto", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "encoding/base32", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "os/signal", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "text/template", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "math/rand", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "github.com/vishvananda/netlink", deep: true, why: whyInit},
+	{rooms: []string{"plugins/netmend"}, path: "sigs.k8s.io/yaml", deep: true, why: whyInit},
 	{but: []string{"pkg/host", "test"}, path: "unsafe", why: "only the door to the kernel, and what tests it, hand it memory"},
 	{path: "github.com/stretchr/testify", why: "tests use the standard library and go-cmp"},
 }

@@ -32,17 +32,7 @@ const (
 // BenchmarkCNIAdd runs whole processes of netmend's CNI plugin, all checks on and without a daemon, in turns with the tuning plugin of the reference plugins, on a node with many
 // pods on a bridge, flannel's tunnel and the real kube-proxy's rules, first in iptables and then in nftables mode. With -short there are fewer Services.
 func BenchmarkCNIAdd(b *testing.B) {
-	program := filepath.Join(b.TempDir(), "netmend")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "./plugins/netmend")
-	build.Dir, build.Env = lab.Source(), append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		b.Fatalf("build: %v: %s", err, out)
-	}
-	st, err := os.Stat(program)
-	if err != nil {
-		b.Fatal(err)
-	}
-	ratio(b, "cni-binary-size", float64(st.Size())/maxCNISize, 1, fmt.Sprintf("%.1f MiB, of %d MiB", float64(st.Size())/(1<<20), maxCNISize>>20))
+	program, tuning := cniPrograms(b)
 	count := cniServices
 	if testing.Short() {
 		count = 500
@@ -59,8 +49,38 @@ func BenchmarkCNIAdd(b *testing.B) {
 			got, err := strconv.Atoi(strings.TrimSpace(n.Sh(ask)))
 			return err == nil && got >= count, fmt.Sprintf("%d of %d Services", got, count)
 		})
-		benchCNI(b, n, mode, program, pod, conf, count)
+		quiet(b)
+		benchCNI(b, n, mode, program, tuning, pod, conf, count)
 	}
+}
+
+// cniPrograms makes the two programs, netmend's stripped, and looks at its size. Both are copied, as an installer does: a linker writes through a mapping, and what it
+// wrote stays in the page cache in single pages, which take a process longer to map than those of a file that was written or read in one go.
+func cniPrograms(b *testing.B) (netmend, tuning string) {
+	b.Helper()
+	dir := b.TempDir()
+	built := filepath.Join(dir, "built")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", built, "./plugins/netmend")
+	build.Dir, build.Env = lab.Source(), append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		b.Fatalf("build: %v: %s", err, out)
+	}
+	copied := func(from, name string) string {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), data, 0o755)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		return filepath.Join(dir, name)
+	}
+	st, err := os.Stat(built)
+	if err != nil {
+		b.Fatal(err)
+	}
+	ratio(b, "cni-binary-size", float64(st.Size())/maxCNISize, 1, fmt.Sprintf("%.1f MiB, of %d MiB", float64(st.Size())/(1<<20), maxCNISize>>20))
+	return copied(built, "netmend"), copied(filepath.Join(lab.Cache(b, "cni"), "tuning"), "tuning")
 }
 
 // cniNode fills a node and gives a pod with the configuration that netmend gets for it.
@@ -98,7 +118,7 @@ func cniNode(b *testing.B, n *lab.Node, number int) (pod *lab.NS, stdin []byte) 
 	return pod, stdin
 }
 
-func benchCNI(b *testing.B, n *lab.Node, mode, program string, pod *lab.NS, conf []byte, count int) {
+func benchCNI(b *testing.B, n *lab.Node, mode, program, tune string, pod *lab.NS, conf []byte, count int) {
 	var netmend, tuning []run
 	tuningConf := bytes.Replace(conf, []byte(`"type":"netmend"`), []byte(`"type":"tuning","sysctl":{"net.core.somaxconn":"500"}`), 1) // the job of its README
 	once := func(program string, conf []byte) run {
@@ -113,7 +133,6 @@ func benchCNI(b *testing.B, n *lab.Node, mode, program string, pod *lab.NS, conf
 		}
 		return r
 	}
-	tune := filepath.Join(lab.Cache(b, "cni"), "tuning")
 	err := n.Do(func() error { // a thread in the node's namespaces, so that the program and nothing else is measured
 		err := errors.Join(unix.Unshare(unix.CLONE_NEWNS), unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 		for _, dir := range []string{"/etc", "/var"} {
@@ -145,6 +164,10 @@ func benchCNI(b *testing.B, n *lab.Node, mode, program string, pod *lab.NS, conf
 	if mode != "iptables" {
 		name += "-" + mode
 	}
-	goal(name, float64(median(netmend))/float64(median(tuning)), maxCNIRatio, how)
-	goal(name+"-p99", float64(at(netmend, 0.99))/float64(maxCNITail), 1, fmt.Sprintf("p99 %.2f ms, of %.0f ms", ms(at(netmend, 0.99)), ms(maxCNITail)))
+	hold := func(name string, value, limit float64, how string) { ratio(b, name, value, limit, how) }
+	if at(tuning, 0.99) > maxCNITail { // the machine has so much other work that this says nothing of the two programs
+		hold = goal
+	}
+	hold(name, float64(median(netmend))/float64(median(tuning)), maxCNIRatio, how)
+	hold(name+"-p99", float64(at(netmend, 0.99))/float64(maxCNITail), 1, fmt.Sprintf("p99 %.2f ms, of %.0f ms", ms(at(netmend, 0.99)), ms(maxCNITail)))
 }

@@ -44,6 +44,7 @@ func TestGuest(t *testing.T) {
 	}
 	cluster := lab.NewCluster(t)
 	cluster.CreateNode("guest", "10.0.2.15")
+	cluster.CreateKinds("guest", "other", "third")
 	results := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd)
 	for _, name := range want {
 		t.Run(name, func(t *testing.T) {

@@ -71,6 +71,8 @@ func image(to, kernel string, besides map[string]string) error {
 		a.dir(dir)
 	}
 	a.data("init", 0o755, []byte(initScript))
+	// Without it ipset does not understand the protocols in kube-proxy's entries.
+	a.data("etc/protocols", 0o644, []byte("icmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\nipv6-icmp 58 IPv6-ICMP\nsctp 132 SCTP\n"))
 	a.data("etc/os-release", 0o644, []byte("PRETTY_NAME=\"netmend guest\"\n"))
 	if err := addPrograms(a); err != nil {
 		return err

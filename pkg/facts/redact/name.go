@@ -147,7 +147,7 @@ func wellKnown(name string) bool {
 		"nginx", "envoy", "redis-server", "postgres", "mysqld", "java", "node", "python3", "haproxy", "bird", "pilot-agent", "metrics-server", "node_exporter", "prometheus", "netmendd", "kubelite", "firewalld", "tuned", "NetworkManager", "systemd-network", "systemd-resolve", "dhclient", "dhcpcd", "sshd", "dnsmasq":
 		return true
 	// Services
-	case "default/kubernetes:https", "kube-system/kube-dns:dns", "kube-system/kube-dns:dns-tcp", "kube-system/kube-dns:metrics":
+	case "default/kubernetes", "kube-system/kube-dns", "kube-system/kube-proxy", "system-node-critical", "system-cluster-critical", "default/kubernetes:https", "kube-system/kube-dns:dns", "kube-system/kube-dns:dns-tcp", "kube-system/kube-dns:metrics":
 		return true
 	}
 	return false

@@ -63,6 +63,9 @@ func (r *redactor) snapshot(s *facts.Snapshot) {
 	for i := range s.ServiceVIPs {
 		r.service(&s.ServiceVIPs[i].ServiceIntent)
 	}
+	r.proxyConfig(s.Proxy)
+	r.cluster(s.Intent.Cluster)
+	r.serviceRules(s.ServiceRules)
 	r.cni(s.CNI)
 	if s.IPAM != nil {
 		for i := range s.IPAM.Networks {
@@ -95,6 +98,7 @@ func (r *redactor) texts(s *facts.Snapshot) {
 	if s.Proxy != nil {
 		r.text(&s.Proxy.Source)
 	}
+	r.serviceTexts(s)
 	if s.CNI != nil {
 		for i := range s.CNI.Files {
 			r.text(&s.CNI.Files[i].Error)

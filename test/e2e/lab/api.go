@@ -21,12 +21,15 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 		}
 		in = bytes.NewReader(data)
 	}
-	req, err := http.NewRequest(method, fmt.Sprintf("https://%s:%d%s", controlPlane, apiPort, path), in)
+	req, err := http.NewRequest(method, fmt.Sprintf("https://%s:%d%s", c.server, apiPort, path), in)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
 	req.Header.Set("Content-Type", "application/json")
+	if method == http.MethodPatch {
+		req.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	r, err := c.client.Do(req)
 	if err != nil {
 		return nil, err
@@ -40,6 +43,14 @@ func (c *Cluster) do(method, path string, body any) ([]byte, error) {
 		return nil, fmt.Errorf("%s %s: %s: %s", method, path, r.Status, out)
 	}
 	return out, nil
+}
+
+// Do asks the API server, as kubectl --raw does, and gives its answer. The body is encoded as JSON unless it is nil.
+func (c *Cluster) Do(method, path string, body any) ([]byte, error) { return c.do(method, path, body) }
+
+func (c *Cluster) patch(path string, body object) error {
+	_, err := c.do(http.MethodPatch, path, body)
+	return err
 }
 
 func (c *Cluster) post(path string, body object) {
@@ -56,6 +67,14 @@ func (c *Cluster) CreateNode(name, address string) {
 		"apiVersion": "v1", "kind": "Node", "metadata": object{"name": name},
 		"status": object{"addresses": []object{{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}}},
 	})
+}
+
+// Label gives a node labels.
+func (c *Cluster) Label(node string, labels map[string]string) {
+	c.t.Helper()
+	if err := c.patch("/api/v1/nodes/"+node, object{"metadata": object{"labels": labels}}); err != nil {
+		c.t.Fatalf("%v", err)
+	}
 }
 
 // createDNS makes the Service that every cluster has beside default/kubernetes, which the API server makes itself.

@@ -20,6 +20,7 @@ import (
 // What every cluster of the lab has.
 const (
 	ServiceCIDR = "10.96.0.0/16"
+	ServiceV6   = "fd00:96::/112"
 	PodCIDR     = "10.244.0.0/16"
 	DNSAddress  = "10.96.0.10"
 
@@ -34,14 +35,22 @@ type Cluster struct {
 
 	t      TB
 	bin    string
+	server string // the API server's address
 	client *http.Client
 	nodes  int
+}
+
+// Outside is a control plane that runs elsewhere, by the address at which this machine reaches its API server: that of the guest's host.
+func Outside(t TB, server string) *Cluster {
+	return &Cluster{t: t, server: server, client: &http.Client{Timeout: 2 * time.Minute, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 16,
+	}}}
 }
 
 // NewCluster starts a control plane and waits until it is ready. It has the Services default/kubernetes and kube-system/kube-dns.
 func NewCluster(t TB) *Cluster {
 	t.Helper()
-	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes")}
+	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes"), server: controlPlane}
 	c.NS.Sh("ip link add br0 type bridge; ip addr add " + controlPlane + "/24 dev br0; ip link set br0 up; sysctl -qw net.ipv4.ip_forward=1")
 	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
@@ -61,7 +70,7 @@ func NewCluster(t TB) *Cluster {
 	}
 	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
 	server := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
-		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR,
+		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR+","+ServiceV6,
 		"--token-auth-file="+tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
 	WaitFor(t, 90*time.Second, "the API server", func() (bool, string) {
@@ -116,7 +125,7 @@ func (c *Cluster) Proxy(n *Node, mode string) *Process {
 		env = append(env, "PATH="+backendPath(c.t, dir, backend)+":"+os.Getenv("PATH"))
 	}
 	var p *Process
-	WaitFor(c.t, 60*time.Second, "kube-proxy", func() (bool, string) {
+	WaitFor(c.t, 5*time.Minute, "kube-proxy", func() (bool, string) {
 		if p == nil || p.ended() { // it panics now and then as it starts, and is started again, as kubelet does
 			cmd := n.Command(filepath.Join(c.bin, "kube-proxy"), "--config="+config)
 			cmd.Env = env

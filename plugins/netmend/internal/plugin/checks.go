@@ -79,15 +79,20 @@ func (c *Config) wanted(approve func(string) bool) (list []*check.Check) {
 }
 
 // kindsOf is what the checks need and want.
-func kindsOf(list []*check.Check) (kinds []facts.Kind) {
-	for _, c := range list {
-		for _, k := range slices.Concat(c.Needs, c.Wants) {
+func kindsOf(list []*check.Check) []facts.Kind {
+	kinds := make([]facts.Kind, 0, 32)
+	add := func(more ...facts.Kind) {
+		for _, k := range more {
 			if !slices.Contains(kinds, k) {
 				kinds = append(kinds, k)
 			}
 		}
-		if c.Pods && !slices.Contains(kinds, facts.KindPods) {
-			kinds = append(kinds, facts.KindPods)
+	}
+	for _, c := range list {
+		add(c.Needs...)
+		add(c.Wants...)
+		if c.Pods {
+			add(facts.KindPods)
 		}
 	}
 	return kinds

@@ -1,7 +1,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"runtime/debug"
@@ -66,8 +65,7 @@ func (p *Plugin) judgeNode(c *call) *outcome {
 
 // run collects within the deadline and judges what there is.
 func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcome {
-	ctx, cancel := context.WithDeadline(context.Background(), c.deadline())
-	defer cancel()
+	o.Until = c.deadline()
 	o.Kinds = kindsOf(list)
 	o.Intent.Services = c.conf.Services
 	answer := (*verdict.Answer)(nil)
@@ -80,11 +78,17 @@ func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcom
 		}
 	}
 	r := &reading{}
-	done := make(chan struct{})
+	late := o.Until
+	detect := c.conf.DetectConflict && o.NetNS != ""
+	if detect { // which has a time of its own behind the other
+		late = late.Add(probeBound)
+	}
+	done, over := make(chan struct{}), alarm(late)
 	go func() {
 		defer close(done)
-		r.read(ctx, o, func(f *collect.PodFacts, h *host.Host) {
-			if c.conf.DetectConflict && o.NetNS != "" {
+		growStack()
+		r.read(o, func(f *collect.PodFacts, h *host.Host) {
+			if detect {
 				probe(f.Snapshot, h)
 			}
 		})
@@ -92,7 +96,7 @@ func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcom
 	inTime := true
 	select {
 	case <-done:
-	case <-c.late(ctx, done):
+	case <-over:
 		inTime = false
 	}
 	r.mu.Lock()
@@ -117,26 +121,7 @@ func (p *Plugin) run(c *call, list []*check.Check, o collect.PodOptions) *outcom
 	return v
 }
 
-// late closes when the time is up. Where conflicts are to be detected, that has a time of its own behind it.
-func (c *call) late(ctx context.Context, done <-chan struct{}) <-chan struct{} {
-	if !c.conf.DetectConflict || c.command == "STATUS" {
-		return ctx.Done()
-	}
-	out := make(chan struct{})
-	go func() {
-		defer close(out)
-		<-ctx.Done()
-		longer, cancel := context.WithTimeout(context.Background(), probeBound)
-		defer cancel()
-		select {
-		case <-done:
-		case <-longer.Done():
-		}
-	}()
-	return out
-}
-
-func (r *reading) read(ctx context.Context, o collect.PodOptions, after func(*collect.PodFacts, *host.Host)) {
+func (r *reading) read(o collect.PodOptions, after func(*collect.PodFacts, *host.Host)) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.mu.Lock()
@@ -152,7 +137,7 @@ func (r *reading) read(ctx context.Context, o collect.PodOptions, after func(*co
 			r.mu.Unlock()
 		}
 		var f *collect.PodFacts
-		if f, err = collect.Pod(ctx, h, o); err == nil {
+		if f, err = collect.Pod(h, o); err == nil {
 			after(f, h)
 			o.Publish(f)
 		}

@@ -32,6 +32,7 @@ func versions() []string { return []string{"0.3.0", "0.3.1", "0.4.0", "1.0.0", "
 
 // Main serves the one request that environment and standard input hold, and gives the exit code.
 func (p *Plugin) Main() int {
+	growStack()
 	e := p.serve()
 	if e == nil && len(p.result) > 0 {
 		if _, err := p.out.Write(p.result); err != nil {

@@ -2,7 +2,6 @@ package plugin
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -98,7 +97,7 @@ func TestPanicWhileReading(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := &reading{}
 			o := collect.PodOptions{Kinds: []facts.Kind{facts.KindServiceVIPs, facts.KindProxy}, Services: services}
-			r.read(context.Background(), o, func(*collect.PodFacts, *host.Host) {})
+			r.read(o, func(*collect.PodFacts, *host.Host) {})
 			v := panicked(r.panic, r.stack)
 			if v.panicked != "a mistake" || !strings.Contains(v.stack, "plugin_test.go") {
 				t.Errorf("panicked = %q, %q; want the mistake and where it was made", v.panicked, v.stack)

@@ -1,0 +1,254 @@
+package host
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/services"
+)
+
+// blobDumper answers each request with the messages that the kernel would, or, where it is deaf, with all that could answer it, as a kernel does that knows no
+// filter.
+type blobDumper struct {
+	messages []nlMsg
+	of       map[string][]nlMsg // by the chain or set
+	deaf     bool
+}
+
+func newBlobDumper(blob []byte) *blobDumper {
+	d := &blobDumper{of: map[string][]nlMsg{}}
+	a := svcAnswer{list: true, fn: func(m nlMsg) error {
+		d.messages = append(d.messages, m)
+		d.of[secondName(m.Body)] = append(d.of[secondName(m.Body)], m)
+		return nil
+	}}
+	a.take(blob)
+	return d
+}
+
+// secondName is the chain or set that a request or an answer is about: their second attribute is NFTA_RULE_CHAIN, NFTA_SET_ELEM_LIST_SET or IPSET_ATTR_SETNAME.
+func secondName(body []byte) string {
+	if len(body) < nfgenmsgLen {
+		return ""
+	}
+	return string(trimNul(attrOf(body[nfgenmsgLen:], unix.NFTA_RULE_CHAIN)))
+}
+
+func (d *blobDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	if typ>>8 == unix.NFNL_SUBSYS_NFTABLES {
+		typ-- // NFT_MSG_GETRULE is answered by NFT_MSG_NEWRULE
+	}
+	list := d.messages
+	if name := secondName(body); name != "" && !d.deaf {
+		list = d.of[name]
+	}
+	for _, m := range list {
+		if m.Type == typ {
+			if err := fn(m); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// captured is what a real kube-proxy has written for a Service of every kind, as the kernel gave it on amd64.
+func captured(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata/services", name+".gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if data, err = io.ReadAll(r); err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func capturedLegacy(t testing.TB, f legacyFamily) *legacySource {
+	t.Helper()
+	s := newLegacySource(f)
+	for _, table := range []string{"nat", "filter"} {
+		data := captured(t, "legacy-"+f.name+"-"+table)
+		parsed, err := f.parse(table, data[:legacyInfoSize], data[legacyInfoSize:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.add(parsed)
+	}
+	return s
+}
+
+// pathLines writes each path as a line of JSON.
+func pathLines(t *testing.T, b *svcBuilder) string {
+	t.Helper()
+	b.finish()
+	var out strings.Builder
+	for _, p := range b.paths {
+		line, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out.Write(append(line, '\n'))
+	}
+	return out.String()
+}
+
+// TestServicesCaptured reads the same Services as a real kube-proxy wrote them by each backend of iptables and in nftables mode.
+func TestServicesCaptured(t *testing.T) {
+	for _, f := range legacyFamilies() {
+		family := svcFamily(f.proto)
+		dumper := newBlobDumper(captured(t, "iptables-"+f.name))
+		dumper.deaf = f.name == "ip"
+		nft := newSvcIPTables(newNFTSource(dumper, f.proto), family, false)
+		legacy := newSvcIPTables(capturedLegacy(t, f), family, false)
+		table := newSvcNFTables(newBlobDumper(captured(t, "nftables-"+f.name)), f.proto, false)
+		for _, tt := range []struct {
+			name   string
+			read   func() error
+			result *svcBuilder
+		}{
+			{"iptables-" + f.name, nft.read, &nft.svcBuilder}, {"legacy-" + f.name, legacy.read, &legacy.svcBuilder}, {"nftables-" + f.name, table.read, &table.svcBuilder},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				if err := tt.read(); err != nil {
+					t.Fatal(err)
+				}
+				want, err := os.ReadFile(filepath.Join("testdata/services", tt.name+".txt"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := cmp.Diff(string(want), pathLines(t, tt.result)); d != "" {
+					t.Errorf("paths (-want +got):\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+// checkPaths fails where paths do not hold together, whatever they were read from.
+func checkPaths(t *testing.T, b *svcBuilder) {
+	t.Helper()
+	b.finish()
+	for _, p := range b.paths {
+		if p.Port == 0 || p.Protocol == "" || p.Family != 4 && p.Family != 6 {
+			t.Fatalf("a path without frontend: %+v", p)
+		}
+		for i, backend := range p.Backends {
+			if !backend.Addr.IsValid() || i > 0 && p.Backends[i-1].Addr.Compare(backend.Addr) >= 0 {
+				t.Fatalf("backends that are not valid, or not in their order: %+v", p)
+			}
+		}
+	}
+}
+
+// thinned is a capture with every tenth Service, so that there is less to mutate.
+func thinned(f *testing.F, name string, proto uint8) []byte {
+	d := &thinDumper{blobDumper: newBlobDumper(captured(f, name))}
+	if err := newSvcIPTables(newNFTSource(d, proto), svcFamily(proto), false).read(); err != nil {
+		f.Fatal(err)
+	}
+	return d.out
+}
+
+type thinDumper struct {
+	*blobDumper
+	out []byte
+}
+
+func (d *thinDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	n := 0
+	return d.blobDumper.dump(typ, body, func(m nlMsg) error {
+		n++
+		if list := secondName(body); (list == services.ChainServices || list == services.ChainNodePorts) && n%10 != 1 {
+			return nil
+		}
+		d.out = appendMessage(d.out, m.Type, m.Flags, 0, 0, m.Body)
+		return fn(m)
+	})
+}
+
+func FuzzServicesIPTables(f *testing.F) {
+	f.Add(false, thinned(f, "iptables-ip", unix.NFPROTO_IPV4))
+	f.Add(true, thinned(f, "iptables-ip6", unix.NFPROTO_IPV6))
+	f.Fuzz(func(t *testing.T, six bool, blob []byte) {
+		family := legacyFamilies()[0]
+		if six {
+			family = legacyFamilies()[1]
+		}
+		x := newSvcIPTables(newNFTSource(newBlobDumper(blob), family.proto), svcFamily(family.proto), true)
+		if x.read() == nil {
+			checkPaths(t, &x.svcBuilder)
+		}
+	})
+}
+
+func FuzzServicesNFTables(f *testing.F) {
+	f.Add(false, captured(f, "nftables-ip"))
+	f.Add(true, captured(f, "nftables-ip6"))
+	f.Fuzz(func(t *testing.T, six bool, blob []byte) {
+		proto := uint8(unix.NFPROTO_IPV4)
+		if six {
+			proto = unix.NFPROTO_IPV6
+		}
+		x := newSvcNFTables(newBlobDumper(blob), proto, true)
+		if x.read() == nil {
+			checkPaths(t, &x.svcBuilder)
+		}
+	})
+}
+
+func FuzzServicesLegacy(f *testing.F) {
+	for i, family := range legacyFamilies() {
+		for _, table := range []string{"nat", "filter"} {
+			data := captured(f, "legacy-"+family.name+"-"+table)
+			f.Add(i == 1, table == "filter", data[:legacyInfoSize], data[legacyInfoSize:])
+		}
+	}
+	f.Fuzz(func(t *testing.T, six, filter bool, info, blob []byte) {
+		family, table := legacyFamilies()[0], "nat"
+		if six {
+			family = legacyFamilies()[1]
+		}
+		if filter {
+			table = "filter"
+		}
+		parsed, err := family.parse(table, info, blob)
+		if err != nil {
+			return
+		}
+		s := newLegacySource(family)
+		s.add(parsed)
+		x := newSvcIPTables(s, svcFamily(family.proto), true)
+		if x.read() == nil {
+			checkPaths(t, &x.svcBuilder)
+		}
+	})
+}
+
+// TestServicesMode refuses where no mode is known.
+func TestServicesMode(t *testing.T) {
+	r := (&NS{}).ServiceReader(ServiceOptions{})
+	if _, _, err := r.Read(); err == nil {
+		t.Error("Read without a mode succeeds")
+	}
+	if d := cmp.Diff("default/kubernetes:https", svcName([]byte("default/kubernetes:https cluster IP"))); d != "" {
+		t.Error(d)
+	}
+	if got := nftName("service-ULMVA6XW-ns1/svc1/tcp/p80"); got != "ns1/svc1:p80" {
+		t.Errorf("nftName = %q", got)
+	}
+}

@@ -1,0 +1,205 @@
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// nfDumper asks nfnetlink for lists. Each message is given to fn with its struct nfgenmsg; it is valid until fn returns, and fn must not ask for another list.
+// A list that changed while it was read is ErrInterrupted.
+type nfDumper interface {
+	dump(typ uint16, body []byte, fn func(m nlMsg) error) error
+}
+
+// svcConn asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each, and two system calls: it is connected to
+// the kernel, so that every datagram is the kernel's, and receives a short list and its end at once. It is of one thread at a time.
+type svcConn struct {
+	fd   int
+	seq  uint32
+	req  []byte
+	bufs [2][]byte
+	vecs [2]unix.Iovec
+	msgs [2]mmsghdr
+}
+
+// mmsghdr is struct mmsghdr of recvmmsg(2).
+type mmsghdr struct {
+	hdr unix.Msghdr
+	n   uint32
+}
+
+func openSvcConn() (*svcConn, error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+	if errors.Is(err, unix.EPROTONOSUPPORT) {
+		return nil, fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, ErrAbsent)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err)
+	}
+	if _, err = bindNetlink(fd); err == nil {
+		err = unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err), unix.Close(fd))
+	}
+	c := &svcConn{fd: fd}
+	for i := range c.bufs {
+		c.bufs[i] = make([]byte, recvBuffer)
+		c.vecs[i].Base = &c.bufs[i][0]
+		c.vecs[i].SetLen(recvBuffer)
+		c.msgs[i].hdr.Iov = &c.vecs[i]
+		c.msgs[i].hdr.SetIovlen(1)
+	}
+	return c, nil
+}
+
+// send and receive do not tell the Go scheduler, to which a call that takes microseconds looks as if it were blocked: the kernel has made the first part of a
+// list when send returns, and makes each next one as the one before is received.
+
+func (c *svcConn) send() error {
+	for {
+		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&c.req[0])), uintptr(len(c.req)), 0, 0, 0)
+		switch errno {
+		case 0:
+			return nil
+		case unix.EINTR:
+		default:
+			return fmt.Errorf("netlink send: %w", errno)
+		}
+	}
+}
+
+// receive fills up to two buffers and says how many. Where nothing is there yet, which is not so on any kernel that was tried, it waits.
+func (c *svcConn) receive() (int, error) {
+	for {
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.msgs[0])), uintptr(len(c.msgs)), unix.MSG_DONTWAIT, 0, 0)
+		switch errno {
+		case 0:
+			for i := range c.msgs[:n] {
+				if c.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+					return 0, fmt.Errorf("netlink receive: a message of more than %d bytes", recvBuffer)
+				}
+			}
+			return int(n), nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			n, err := retry(func() (int, error) { return unix.Read(c.fd, c.bufs[0]) })
+			if err != nil {
+				return 0, fmt.Errorf("netlink receive: %w", err)
+			}
+			c.msgs[0].n = uint32(n)
+			return 1, nil
+		default:
+			return 0, fmt.Errorf("netlink receive: %w", errno)
+		}
+	}
+}
+
+func (c *svcConn) close() error { return unix.Close(c.fd) }
+
+func (c *svcConn) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return c.exchange(typ, unix.NLM_F_DUMP, body, fn)
+}
+
+// get asks for one object, which is answered by one message.
+func (c *svcConn) get(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return c.exchange(typ, 0, body, fn)
+}
+
+func (c *svcConn) exchange(typ, flags uint16, body []byte, fn func(m nlMsg) error) error {
+	c.seq++
+	b := binary.NativeEndian.AppendUint32(c.req[:0], uint32(unix.NLMSG_HDRLEN+len(body)))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|flags)
+	b = binary.NativeEndian.AppendUint32(b, c.seq)
+	b = binary.NativeEndian.AppendUint32(b, 0)
+	c.req = append(b, body...)
+	if err := c.send(); err != nil {
+		return err
+	}
+	a := svcAnswer{seq: c.seq, list: flags != 0, fn: fn}
+	for !a.done {
+		n, err := c.receive()
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			a.take(c.bufs[i][:c.msgs[i].n])
+		}
+	}
+	return a.err()
+}
+
+// svcAnswer gathers the datagrams that answer one request.
+type svcAnswer struct {
+	seq         uint32
+	list        bool
+	fn          func(m nlMsg) error
+	done        bool
+	interrupted bool
+	failed      error
+}
+
+func (a *svcAnswer) err() error {
+	if a.failed == nil && a.interrupted {
+		return ErrInterrupted
+	}
+	return a.failed
+}
+
+// fail keeps the first error; what is still to come is read and dropped, so that the next list is not mixed with it.
+func (a *svcAnswer) fail(err error) {
+	if a.failed == nil {
+		a.failed = err
+	}
+}
+
+func (a *svcAnswer) take(b []byte) {
+	for len(b) > 0 && !a.done {
+		size := 0
+		if len(b) >= unix.NLMSG_HDRLEN {
+			size = int(binary.NativeEndian.Uint32(b))
+		}
+		if size < unix.NLMSG_HDRLEN || size > len(b) { // also where a datagram was larger than the buffer
+			a.done = true
+			a.fail(fmt.Errorf("netlink receive: a message of %d bytes in %d", size, len(b)))
+			return
+		}
+		m := nlMsg{Type: binary.NativeEndian.Uint16(b[4:]), Flags: binary.NativeEndian.Uint16(b[6:]), Body: b[unix.NLMSG_HDRLEN:size]}
+		mine := binary.NativeEndian.Uint32(b[8:]) == a.seq
+		b = b[min(align4(size), len(b)):]
+		if mine {
+			a.message(m)
+		}
+	}
+}
+
+func (a *svcAnswer) message(m nlMsg) {
+	a.interrupted = a.interrupted || m.Flags&unix.NLM_F_DUMP_INTR != 0
+	switch m.Type {
+	case unix.NLMSG_NOOP:
+	case unix.NLMSG_ERROR:
+		a.done = true
+		if err := kernelError(m.Body); err != nil {
+			a.fail(err)
+		}
+	case unix.NLMSG_DONE:
+		a.done = true
+		if len(m.Body) >= 4 {
+			if err := kernelError(m.Body); err != nil {
+				a.fail(err)
+			}
+		}
+	default:
+		if a.failed == nil {
+			if err := a.fn(m); err != nil {
+				a.fail(err)
+			}
+		}
+		a.done = a.done || !a.list
+	}
+}

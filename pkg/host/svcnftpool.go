@@ -1,0 +1,127 @@
+package host
+
+import (
+	"encoding/binary"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/services"
+)
+
+// pool reads a chain service- or local-.
+func (x *svcNFTables) pool(chain string) (*svcPool, error) {
+	if i, ok := x.pools[chain]; ok {
+		return &x.list[i], nil
+	}
+	p := svcPool{trace: x.link(chain, "")}
+	x.picks, x.names = x.picks[:0], x.names[:0]
+	random, modulus := "", uint32(0)
+	err := x.src.rules(x.table, chain, func(r *svcRule) error {
+		if random == "" && r.verdict != svcNone {
+			random, modulus = x.pick(&p, chain, r)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if random != "" && p.unknown == "" && len(x.picks) == 0 {
+		if counted, err := x.counted(&p, chain, modulus); err != nil || counted {
+			return x.keep(chain, p), err
+		}
+	}
+	whole := false
+	if random != "" {
+		if whole, err = x.draw(random, modulus); err != nil {
+			return nil, err
+		}
+	}
+	if err := x.ends(&p, chain); err != nil {
+		return nil, err
+	}
+	if !whole && p.unknown == "" {
+		p.broken = append(p.broken, chain)
+	}
+	return x.keep(chain, p), nil
+}
+
+// pick takes one rule of the chain; the last one names the map in which a random number is looked up.
+func (x *svcNFTables) pick(p *svcPool, chain string, r *svcRule) (random string, modulus uint32) {
+	plain := !r.src.set() && !r.dst.set() && r.proto == 0 && !r.hasPort && r.only(matchSet) && r.recent == 0
+	switch {
+	case r.unknown != "":
+		p.unknown = chain + ": " + r.unknown
+	case r.jumps() && string(r.target) == x.marks:
+		x.poolMasq(p, chain, r)
+	case plain && r.jumps() && r.setKey == svcKeySource && !r.setNegated && x.remembers(string(r.set), string(r.target)):
+		x.choose(r.target, svcPick{sticky: true, seconds: x.timeouts[string(r.set)]})
+	case plain && r.setVerdict && r.setKey == svcKeyRandom:
+		return string(r.set), r.modulus
+	default:
+		p.unknown = chain + ": a rule that is not kube-proxy's"
+	}
+	return "", 0
+}
+
+// draw reads a map from random numbers to endpoints' chains, and says whether each number has one.
+func (x *svcNFTables) draw(set string, modulus uint32) (whole bool, err error) {
+	seen := uint32(0)
+	err = x.eachElement(set, func(e []byte) {
+		var key, chain []byte
+		leads := false
+		for a := (nlAttrs{rest: e}); a.next(); {
+			switch a.typ {
+			case unix.NFTA_SET_ELEM_KEY:
+				key = dataBytes(a.v)
+			case unix.NFTA_SET_ELEM_DATA:
+				var v svcVerdict
+				v, chain, leads = svcDataVerdict(a.v)
+				leads = leads && (v == svcJump || v == svcGoto)
+			}
+		}
+		if leads && len(key) == 4 && binary.NativeEndian.Uint32(key) < modulus {
+			seen++
+			x.choose(chain, svcPick{share: 1 / float64(modulus)})
+		}
+	})
+	return modulus > 0 && seen == modulus, err
+}
+
+// readSets reads the times of the sets that remember clients, and says whether node ports have a set of addresses.
+func (x *svcNFTables) readSets() (scoped bool, err error) {
+	body := appendName([]byte{x.proto, unix.NFNETLINK_V0, 0, 0}, unix.NFTA_SET_TABLE, services.TableNFT)
+	err = x.nf.dump(nftMsg(unix.NFT_MSG_GETSET), body, func(m nlMsg) error {
+		if m.Type != nftMsg(unix.NFT_MSG_NEWSET) || len(m.Body) < nfgenmsgLen || m.Body[0] != x.proto {
+			return nil
+		}
+		var table, name []byte
+		timeout := uint64(0)
+		a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
+		for a.next() {
+			switch a.typ {
+			case unix.NFTA_SET_TABLE:
+				table = trimNul(a.v)
+			case unix.NFTA_SET_NAME:
+				name = trimNul(a.v)
+			case unix.NFTA_SET_TIMEOUT:
+				timeout = attrBE64(a.v) // milliseconds
+			}
+		}
+		if a.cut {
+			return errCut
+		}
+		if string(table) != services.TableNFT {
+			return nil
+		}
+		scoped = scoped || string(name) == services.SetNodePortIPs
+		if strings.HasPrefix(string(name), "__map") {
+			x.drawn++
+		}
+		if strings.HasPrefix(string(name), services.NFTPrefixAffinity) {
+			x.timeouts[string(name)] = uint32(min(timeout/1000, 1<<31))
+		}
+		return nil
+	})
+	return scoped, noEntry(err)
+}

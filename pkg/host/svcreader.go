@@ -1,0 +1,257 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
+)
+
+// ErrTwoBackends says that both backends of iptables hold Services, so that it is not known which of them packets meet.
+var ErrTwoBackends = errors.New("both backends of iptables hold rules of Services")
+
+// ServiceOptions says what to read of Services. Trace asks for the links of each path, which cost memory.
+type ServiceOptions struct {
+	Mode  string // of kube-proxy: one of the modes of package facts
+	Trace bool
+}
+
+// ServiceRules reads what the calling thread's namespace holds for all Services. It must be called inside Do. What is read belongs to one generation of the
+// kernel's tables; tables that never stand still give ErrInterrupted. Reading makes no table and loads no module. It needs CAP_NET_ADMIN.
+func (n *NS) ServiceRules(o ServiceOptions) (*facts.ServiceRules, error) {
+	r := n.ServiceReader(o)
+	rules, _, err := r.Read()
+	return rules, errors.Join(err, r.Close())
+}
+
+// ServiceReader reads Services again and again, and nothing of what has not changed since. It belongs to one thread at a time.
+type ServiceReader struct {
+	ns      *NS
+	options ServiceOptions
+	conn    *svcConn
+	held    *facts.ServiceRules // of the last reading
+	seen    svcSeen
+	hash    maphash.Hash
+}
+
+// svcSeen is what tells that nothing has changed.
+type svcSeen struct {
+	generation uint32 // of nf_tables
+	other      uint64 // of what has no generation: a hash of the content
+}
+
+// ServiceReader makes a reader for the namespace. The caller closes it.
+func (n *NS) ServiceReader(o ServiceOptions) *ServiceReader { return &ServiceReader{ns: n, options: o} }
+
+// Close releases the reader's socket.
+func (r *ServiceReader) Close() error {
+	if r.conn == nil {
+		return nil
+	}
+	err := r.conn.close()
+	r.conn = nil
+	return err
+}
+
+// Read gives what the namespace holds; it must be called inside Do. Where nothing has changed since the last call, it is what that gave, and changed is
+// false. The facts are shared and must not be changed.
+func (r *ServiceReader) Read() (rules *facts.ServiceRules, changed bool, err error) {
+	switch r.options.Mode {
+	case facts.ModeIPTables, facts.ModeNFTables:
+		rules, changed, err = r.tables()
+	case facts.ModeIPVS:
+		rules, changed, err = r.virtualServers()
+	default:
+		return nil, false, fmt.Errorf("read Services: %w: nothing of kube-proxy was found", ErrAbsent)
+	}
+	if err != nil {
+		r.held = nil
+		return nil, false, fmt.Errorf("read Services: %w", err)
+	}
+	r.held = rules
+	return rules, changed, nil
+}
+
+// netfilter opens the socket at first use; nil where the kernel has no nf_tables.
+func (r *ServiceReader) netfilter() (*svcConn, error) {
+	if r.conn != nil {
+		return r.conn, nil
+	}
+	if r.ns.unloaded("netfilter/nf_tables") {
+		return nil, nil
+	}
+	c, err := openSvcConn()
+	if errors.Is(err, ErrAbsent) {
+		return nil, nil
+	}
+	r.conn = c
+	return c, err
+}
+
+// generation is that of the kernel's rule set; not ok where there is no nf_tables.
+func (r *ServiceReader) generation() (id uint32, ok bool, err error) {
+	c, err := r.netfilter()
+	if c == nil || err != nil {
+		return 0, false, err
+	}
+	err = c.get(nftMsg(unix.NFT_MSG_GETGEN), nfgenmsg(unix.AF_UNSPEC), func(m nlMsg) error {
+		if len(m.Body) >= nfgenmsgLen {
+			id = attrBE32(attrOf(m.Body[nfgenmsgLen:], unix.NFTA_GEN_ID))
+		}
+		return nil
+	})
+	if errors.Is(err, unix.EINVAL) { // nfnetlink's answer for a subsystem that the kernel does not have
+		return 0, false, nil
+	}
+	return id, err == nil, err
+}
+
+// tables reads iptables or nftables mode.
+func (r *ServiceReader) tables() (rules *facts.ServiceRules, changed bool, err error) {
+	legacy, hash, err := r.legacy()
+	if err != nil {
+		return nil, false, err
+	}
+	type read struct {
+		rules *facts.ServiceRules
+		seen  svcSeen
+	}
+	got, err := whole(func() (read, error) {
+		before, has, err := r.generation()
+		if err != nil {
+			return read{}, err
+		}
+		now := svcSeen{before, hash}
+		if r.held != nil && now == r.seen {
+			return read{r.held, now}, nil
+		}
+		var nf nfDumper
+		if has {
+			nf = r.conn
+		}
+		rules, err := r.once(nf, legacy)
+		if err != nil {
+			return read{}, err
+		}
+		after, _, err := r.generation()
+		if err == nil && after != before {
+			err = ErrInterrupted
+		}
+		return read{rules, now}, err
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	changed = got.rules != r.held || r.held == nil
+	r.seen = got.seen
+	return got.rules, changed, nil
+}
+
+// once reads both families.
+func (r *ServiceReader) once(nf nfDumper, legacy map[int]*legacySource) (*facts.ServiceRules, error) {
+	rules := &facts.ServiceRules{Mode: r.options.Mode, Families: []int{4, 6}}
+	for _, family := range [...]uint8{unix.NFPROTO_IPV4, unix.NFPROTO_IPV6} {
+		b, err := r.family(nf, family, legacy[svcFamily(family)])
+		if err != nil {
+			return nil, err
+		}
+		b.finish()
+		rules.NodePorts = append(rules.NodePorts, b.scope)
+		if rules.Paths == nil {
+			rules.Paths = b.paths
+		} else {
+			rules.Paths = append(rules.Paths, b.paths...)
+		}
+	}
+	return rules, nil
+}
+
+func (r *ServiceReader) family(nf nfDumper, family uint8, legacy *legacySource) (*svcBuilder, error) {
+	if r.options.Mode == facts.ModeNFTables {
+		x := newSvcNFTables(nf, family, r.options.Trace)
+		if nf == nil {
+			return &x.svcBuilder, nil
+		}
+		return &x.svcBuilder, x.read()
+	}
+	src, err := chooseSource(nf, family, legacy)
+	if err != nil {
+		return nil, err
+	}
+	x := newSvcIPTables(src, svcFamily(family), r.options.Trace)
+	return &x.svcBuilder, x.read()
+}
+
+// chooseSource finds the backend that holds Services.
+func chooseSource(nf nfDumper, family uint8, legacy *legacySource) (svcSource, error) {
+	var found []svcSource
+	var all []svcSource
+	if legacy != nil {
+		all = append(all, legacy)
+	}
+	if nf != nil {
+		all = append(all, newNFTSource(nf, family))
+	}
+	for _, src := range all {
+		jumps := false
+		for _, table := range [...]string{"nat", "filter"} {
+			err := src.rules(table, services.ChainServices, func(r *svcRule) error {
+				jumps = jumps || r.verdict != svcNone
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if jumps {
+			found = append(found, src)
+		}
+	}
+	switch {
+	case len(found) == 2:
+		return nil, ErrTwoBackends
+	case len(found) == 1:
+		return found[0], nil
+	case len(all) > 0:
+		return all[len(all)-1], nil
+	}
+	return newLegacySource(legacyFamily{}), nil
+}
+
+// legacy copies the tables nat and filter of the legacy backend, where they are registered, and gives a hash of them without their counters.
+func (r *ServiceReader) legacy() (map[int]*legacySource, uint64, error) {
+	if r.options.Mode != facts.ModeIPTables {
+		return nil, 0, nil
+	}
+	var sources map[int]*legacySource
+	r.hash.Reset()
+	for _, f := range legacyFamilies() {
+		names, err := r.ns.legacyNames(f)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, name := range []string{"nat", "filter"} {
+			if !slices.Contains(names, name) {
+				continue
+			}
+			t, err := f.read(name)
+			if err != nil {
+				return nil, 0, fmt.Errorf("legacy table %s %s: %w", f.name, name, err)
+			}
+			if sources == nil {
+				sources = map[int]*legacySource{}
+			}
+			if sources[svcFamily(f.proto)] == nil {
+				sources[svcFamily(f.proto)] = newLegacySource(f)
+			}
+			sources[svcFamily(f.proto)].add(t)
+			t.hash(&r.hash)
+		}
+	}
+	return sources, r.hash.Sum64(), nil
+}

@@ -1,0 +1,127 @@
+package host
+
+import (
+	"encoding/binary"
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// svcSource gives the rules of iptables, of one family and one backend.
+type svcSource interface {
+	// rules gives each rule of a chain to fn; a chain that does not exist has none.
+	rules(table, chain string, fn func(*svcRule) error) error
+	backend() string
+}
+
+// nftSource reads the rules of iptables-nft, or of one's own table, by netlink.
+type nftSource struct {
+	nf      nfDumper
+	decoder svcDecoder
+	body    []byte
+}
+
+func newNFTSource(nf nfDumper, family uint8) *nftSource {
+	return &nftSource{nf: nf, decoder: svcDecoder{family: family}}
+}
+
+func (s *nftSource) backend() string { return facts.BackendNFT }
+
+// rules asks for one chain: the kernel finds it by its hash, whereas the list of a whole table is walked anew from its start for every 32 KiB of it.
+func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
+	s.body = append(s.body[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
+	s.body = appendName(s.body, unix.NFTA_RULE_TABLE, table)
+	s.body = appendName(s.body, unix.NFTA_RULE_CHAIN, chain)
+	err := s.nf.dump(nftMsg(unix.NFT_MSG_GETRULE), s.body, func(m nlMsg) error {
+		if m.Type != nftMsg(unix.NFT_MSG_NEWRULE) || len(m.Body) < nfgenmsgLen || m.Body[0] != s.decoder.family {
+			return nil
+		}
+		a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
+		var expressions, userdata []byte
+		mine := true // a kernel that does not know the filter lists every rule
+		for a.next() {
+			switch a.typ {
+			case unix.NFTA_RULE_TABLE:
+				mine = mine && string(trimNul(a.v)) == table
+			case unix.NFTA_RULE_CHAIN:
+				mine = mine && string(trimNul(a.v)) == chain
+			case unix.NFTA_RULE_EXPRESSIONS:
+				expressions = a.v
+			case unix.NFTA_RULE_USERDATA:
+				userdata = a.v
+			}
+		}
+		if a.cut {
+			return errCut
+		}
+		if !mine {
+			return nil
+		}
+		return fn(s.decoder.decode(expressions, userdata))
+	})
+	if errors.Is(err, unix.ENOENT) { // no such table
+		return nil
+	}
+	return err
+}
+
+var errCut = errors.New("netlink attributes that do not fit")
+
+// appendName appends an attribute with a string and its closing zero byte.
+func appendName(b []byte, typ uint16, name string) []byte {
+	size := unix.SizeofNlAttr + len(name) + 1
+	b = binary.NativeEndian.AppendUint16(b, uint16(size))
+	b = binary.NativeEndian.AppendUint16(b, typ)
+	b = append(append(b, name...), 0)
+	for range align4(size) - size {
+		b = append(b, 0)
+	}
+	return b
+}
+
+// legacySource reads the rules of iptables-legacy from tables that were copied as a whole.
+type legacySource struct {
+	family legacyFamily
+	tables map[string]*legacySvcTable
+}
+
+// legacySvcTable is a table whose chains are found by their names.
+type legacySvcTable struct {
+	*legacyTable
+	index map[string]int // of chains
+}
+
+func newLegacySource(f legacyFamily) *legacySource {
+	return &legacySource{family: f, tables: map[string]*legacySvcTable{}}
+}
+
+func (s *legacySource) add(t *legacyTable) {
+	index := make(map[string]int, len(t.chains))
+	for i := range t.chains {
+		index[string(t.chains[i].name)] = i
+	}
+	s.tables[t.name] = &legacySvcTable{t, index}
+}
+
+func (s *legacySource) backend() string { return facts.BackendLegacy }
+
+func (s *legacySource) rules(table, chain string, fn func(*svcRule) error) error {
+	t := s.tables[table]
+	if t == nil {
+		return nil
+	}
+	i, ok := t.index[chain]
+	if !ok {
+		return nil
+	}
+	for _, at := range t.entries[t.chains[i].first:t.chains[i].last] {
+		var r svcRule
+		t.service(at, &r)
+		if err := fn(&r); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package services
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// Wanted is what a node's kernel must hold. Rules has the form of what it does hold.
+type Wanted struct {
+	Rules  facts.ServiceRules
+	doubts map[int]string // by the index of the path
+	loose  bool           // whom kube-proxy masquerades, and whether it knows pods, is not known
+}
+
+// Doubt says why nothing certain can be said of a path, by its index in Rules; empty where it must be as it is there.
+func (w *Wanted) Doubt(path int) string { return w.doubts[path] }
+
+// builder is one run of [Want].
+type builder struct {
+	Options
+	cluster *facts.Cluster
+	paths   []facts.ServicePath
+	doubt   []string // of the paths
+	scratch []endpoint
+}
+
+// Want computes the ways that a node must have for all Services of a cluster, as kube-proxy's serviceToServiceMap and syncProxyRules do.
+func Want(c *facts.Cluster, o Options) *Wanted {
+	b := &builder{Options: o, cluster: c}
+	slicesOf := map[string][]int32{}
+	for i := range c.Slices {
+		if s := &c.Slices[i]; s.Proxy == "" && !s.Headless {
+			slicesOf[s.Service] = append(slicesOf[s.Service], int32(i))
+		}
+	}
+	b.paths = make([]facts.ServicePath, 0, len(c.All)+len(c.All)/4)
+	for i := range c.All {
+		if s := &c.All[i]; s.Proxy == "" && !s.Headless && s.Type != facts.TypeExternalName {
+			b.service(s, slicesOf[s.Name])
+		}
+	}
+	w := &Wanted{Rules: facts.ServiceRules{Mode: o.Mode, Families: []int{4, 6}, NodePorts: b.nodePorts()}, doubts: map[int]string{}, loose: o.Doubts.Masquerade}
+	b.sort(w)
+	return w
+}
+
+// sort puts the paths in their order and drops those that occur twice.
+func (b *builder) sort(w *Wanted) {
+	order := make([]int32, len(b.paths))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(i, j int32) int {
+		return cmp.Or(b.paths[i].Front(&b.paths[j]), cmp.Compare(b.paths[i].Name, b.paths[j].Name), cmp.Compare(i, j))
+	})
+	w.Rules.Paths = make([]facts.ServicePath, 0, len(order))
+	for _, i := range order {
+		n := len(w.Rules.Paths)
+		if n > 0 && w.Rules.Paths[n-1].Front(&b.paths[i]) == 0 && w.Rules.Paths[n-1].Name == b.paths[i].Name {
+			continue
+		}
+		if b.doubt[i] != "" {
+			w.doubts[n] = b.doubt[i]
+		}
+		w.Rules.Paths = append(w.Rules.Paths, b.paths[i])
+	}
+	for first, paths := 0, w.Rules.Paths; first < len(paths); {
+		end := first + 1
+		for end < len(paths) && sameFront(&paths[first], &paths[end]) {
+			end++
+		}
+		if slices.ContainsFunc(paths[first:end], func(p facts.ServicePath) bool { return p.Name != paths[first].Name || p.Kind != paths[first].Kind }) {
+			for i := first; i < end; i++ {
+				w.doubts[i] = "several Services ask for this address and port, and kube-proxy takes one of them"
+			}
+		}
+		first = end
+	}
+}
+
+// sameFront says whether packets cannot tell two paths' frontends apart.
+func sameFront(p, q *facts.ServicePath) bool {
+	return p.Family == q.Family && p.VIP == q.VIP && p.Port == q.Port && p.Protocol == q.Protocol && (p.Kind == facts.FrontHealth) == (q.Kind == facts.FrontHealth)
+}
+
+// front is the part of a Service that its ports of one family share.
+type front struct {
+	service       *facts.Service
+	family        int
+	vip           netip.Addr
+	external      []netip.Addr
+	balancers     []netip.Addr
+	sources       []netip.Prefix
+	externalLocal bool
+}
+
+func (b *builder) service(s *facts.Service, slicesOf []int32) {
+	for _, family := range [...]int{4, 6} {
+		vips := ofFamily(s.ClusterIPs, family)
+		if len(vips) == 0 {
+			continue
+		}
+		f := front{service: s, family: family, vip: vips[0], external: ofFamily(s.ExternalIPs, family), balancers: ofFamily(s.LoadBalancers, family)}
+		f.externalLocal = s.ExternalLocal && (s.Type == facts.TypeLoadBalancer || s.Type == facts.TypeNodePort || len(s.ExternalIPs) > 0)
+		f.sources = sourceRanges(s.SourceRanges, family)
+		for i := range s.Ports {
+			b.port(&f, &s.Ports[i], slicesOf)
+		}
+		if s.HealthPort != 0 && s.Type == facts.TypeLoadBalancer && f.externalLocal && b.Mode != facts.ModeNFTables && len(s.Ports) > 0 {
+			b.add(facts.ServicePath{Name: s.Name, Kind: facts.FrontHealth, Family: family, Port: s.HealthPort, Protocol: "tcp"}, "")
+		}
+	}
+}
+
+func (b *builder) add(p facts.ServicePath, doubt string) {
+	b.paths, b.doubt = append(b.paths, p), append(b.doubt, doubt)
+}
+
+func (b *builder) port(f *front, port *facts.ServicePort, slicesOf []int32) {
+	exposed := port.NodePort != 0 || len(f.external) > 0 || len(f.balancers) > 0
+	usesCluster := !f.service.InternalLocal || exposed
+	usesLocal := f.service.InternalLocal || f.externalLocal && exposed
+	list, certain := b.endpointsOf(slicesOf, f.family, port)
+	p := portPaths{builder: b, front: f, port: port, sets: b.categorize(list, usesCluster, usesLocal)}
+	p.name = PortName(f.service.Name, port.Name)
+	p.doubt = b.doubtOf(list, certain, usesLocal)
+	if b.Mode == facts.ModeIPVS {
+		p.ipvs()
+		return
+	}
+	p.chains()
+}
+
+// doubtOf says why the endpoints that are used cannot be known.
+func (b *builder) doubtOf(list []endpoint, certain, usesLocal bool) string {
+	hint := func(of func(*facts.Endpoint) []string) bool {
+		return slices.ContainsFunc(list, func(e endpoint) bool { return len(of(e.of)) > 0 })
+	}
+	switch {
+	case !certain:
+		return "EndpointSlices have different conditions for one address"
+	case b.Doubts.Node && (usesLocal || hint(func(e *facts.Endpoint) []string { return e.ForNodes })):
+		return "it is not known by which name the cluster knows this node"
+	case b.Doubts.Zone && hint(func(e *facts.Endpoint) []string { return e.ForZones }):
+		return "this node's zone is not known"
+	}
+	return ""
+}
+
+func ofFamily(list []netip.Addr, family int) (out []netip.Addr) {
+	for _, a := range list {
+		if version(a) != family {
+			continue
+		}
+		if a = a.Unmap(); !slices.Contains(out, a) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// sourceRanges are those of a family. One that holds all addresses is as good as none (newBaseServiceInfo of serviceport.go).
+func sourceRanges(list []netip.Prefix, family int) (out []netip.Prefix) {
+	for _, p := range list {
+		switch {
+		case version(p.Addr()) != family:
+		case p.Bits() == 0:
+			return nil
+		default:
+			out = append(out, p.Masked())
+		}
+	}
+	return sorted(out)
+}
+
+func sorted(list []netip.Prefix) []netip.Prefix {
+	slices.SortFunc(list, func(p, q netip.Prefix) int {
+		return cmp.Or(p.Addr().Compare(q.Addr()), cmp.Compare(p.Bits(), q.Bits()))
+	})
+	return slices.Compact(list)
+}

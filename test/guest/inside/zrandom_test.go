@@ -1,0 +1,36 @@
+package inside
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+// TestRandomIPVS compares what package services computes with what a real kube-proxy programs in IPVS mode. It is the last of its package: its Services stay
+// with the API server, where nothing deletes a namespace. kube-proxy runs ipset for each entry of its sets, which takes the emulated processor so long that there
+// are fewer sets than on a node of the lab; NETMEND_SETS makes more.
+func TestRandomIPVS(t *testing.T) {
+	sets := 50
+	if n, err := strconv.Atoi(os.Getenv("NETMEND_SETS")); err == nil {
+		sets = n
+	}
+	bridged(t)
+	sh(t, "ip addr add fd00:99::15/64 dev eth0 nodad; ip addr add 192.0.2.15/24 dev eth0")
+	undo(t, "ip addr del fd00:99::15/64 dev eth0; ip addr del 192.0.2.15/24 dev eth0")
+	c := lab.Outside(t, "10.0.2.2")
+	c.Label("guest", map[string]string{"topology.kubernetes.io/zone": "z1"})
+	r := lab.NewRandom(1)
+	r.Nodes, r.SCTP = []string{"guest", "other"}, true
+	var all [][]lab.Request
+	for i := range sets {
+		all = append(all, r.Set(fmt.Sprintf("set-%d", i)))
+	}
+	c.Make(all)
+	proxy(t, "ipvs", ipvsReady)
+	t.Cleanup(func() { cleanup(t) })
+	c.Compare(facts.ModeIPVS, 2*sets)
+}

@@ -1,0 +1,192 @@
+package services
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+const (
+	web     = "default/web:http"
+	webIP   = "10.96.7.7"
+	webPort = 30777
+)
+
+// fault is something that somebody does to a node's rules.
+type fault struct {
+	name, do string
+	want     []string
+	says     string // of the finding's message
+}
+
+// links are the names of what carries the Service.
+func links(mode string, endpoint string) (service, end string) {
+	at := netip.MustParseAddrPort(endpoint)
+	if mode == facts.ModeNFTables {
+		return services.NFTPrefixCluster + services.NFTPort(web, "tcp"), services.NFTPrefixEndpoint + services.NFTEndpoint(web, "tcp", at)
+	}
+	return services.PrefixCluster + services.PortHash(web, "tcp"), services.PrefixEndpoint + services.EndpointHash(web, "tcp", at)
+}
+
+func faults(mode string) []fault {
+	service, end := links(mode, "10.244.5.2:8080")
+	const missing, stale, worse = "critical service-rules-missing kube-proxy", "warning service-rules-stale default/web", "critical service-rules-stale default/web"
+	if mode == facts.ModeNFTables {
+		return []fault{
+			{"a chain flushed", "nft flush chain ip kube-proxy '" + service + "'", []string{missing}, "default/web"},
+			{"an endpoint's chain flushed", "nft flush chain ip kube-proxy '" + end + "'", []string{stale}, "10.244.5.2:8080 should have connections and has none"},
+			{"a wrong target", "nft flush chain ip kube-proxy '" + end + "'; nft add rule ip kube-proxy '" + end + "' meta l4proto tcp dnat to 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080"},
+			{"an element of the map removed", "nft delete element ip kube-proxy service-ips '{ " + webIP + " . tcp . 80 }'", []string{missing}, "default/web"},
+			{"the node port removed", fmt.Sprintf("nft delete element ip kube-proxy service-nodeports '{ tcp . %d }'", webPort), []string{missing}, "default/web"},
+		}
+	}
+	return []fault{
+		{"a chain flushed", "iptables-nft -t nat -F " + service, []string{missing}, "default/web"},
+		{"an endpoint's rule deleted", "iptables-nft -t nat -D " + service + " 2", []string{stale}, "10.244.5.2:8080 should have connections and has none"},
+		{"a wrong target", "iptables-nft -t nat -F " + end + "; iptables-nft -t nat -A " + end + " -p tcp -m tcp -j DNAT --to-destination 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080"},
+		{"the rule of its address removed", fmt.Sprintf("iptables-nft -t nat -D KUBE-SERVICES -d %s/32 -p tcp -m comment --comment '%s cluster IP' -m tcp --dport 80 -j %s", webIP, web, service), []string{missing}, "default/web"},
+	}
+}
+
+// TestFaults makes faults by hand in the rules of a real kube-proxy: each gives exactly its finding, and none is left when kube-proxy writes its rules anew.
+func TestFaults(t *testing.T) {
+	for _, mode := range []string{facts.ModeIPTables, facts.ModeNFTables} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			c := lab.NewCluster(t)
+			n := node(c, "faults-"+mode, 0)
+			n.Sh("ip link add cni0 type bridge; ip addr add 10.244.5.1/24 dev cni0; ip link set cni0 up")
+			pod := n.BridgePod("cni0", "veth0", 1500, "10.244.5.2/24", "10.244.5.1")
+			pod.Listen(netip.MustParseAddrPort("10.244.5.2:8080"))
+			makeWeb(t, c, n.Name, "10.244.5.2", "10.244.5.3")
+			p := c.Proxy(n, mode)
+			judge := func(want []string, says string) {
+				t.Helper()
+				file := c.Services()
+				var r *lab.Report
+				lab.WaitFor(t, time.Minute, fmt.Sprintf("findings %q", want), func() (bool, string) {
+					r = n.Audit("--services", file, "--check", "service-rules-missing,service-rules-stale,proxy-mode-leftover,kube-proxy-not-ready")
+					judged := true
+					for _, s := range r.Skipped {
+						judged = judged && s.Partial
+					}
+					return judged && fmt.Sprint(r.Wrong()) == fmt.Sprint(want), r.Describe()
+				})
+				if says != "" && !strings.Contains(r.Text, says) {
+					t.Errorf("no finding says %q\n%s", says, r.Describe())
+				}
+			}
+			judge([]string{}, "")
+			follow(t, c, n, mode)
+			for _, f := range faults(mode) {
+				n.Sh(f.do)
+				t.Logf("%s", f.name)
+				judge(f.want, f.says)
+				p.Stop()
+				if mode == facts.ModeNFTables { // as the advice says: it leaves the chains of endpoints alone that it finds
+					n.Sh("nft delete table ip kube-proxy; nft delete table ip6 kube-proxy")
+				}
+				p = c.Proxy(n, mode) // which writes all rules when it starts
+				judge([]string{}, "")
+			}
+			p.Stop() // what changes now, nobody writes
+			t.Log("endpoints changed without kube-proxy")
+			replace(t, c, "10.244.5.2", "10.244.5.4")
+			judge([]string{"critical service-rules-stale default/web"}, "connections go to 10.244.5.3:8080, which should have none; 10.244.5.4:8080 should have connections and has none")
+			c.Proxy(n, mode)
+			judge([]string{}, "")
+		})
+	}
+}
+
+func endpoints(node string, addresses ...string) (out []map[string]any) {
+	for _, a := range addresses {
+		out = append(out, map[string]any{"addresses": []string{a}, "conditions": map[string]any{"ready": true}, "nodeName": node})
+	}
+	return out
+}
+
+// makeWeb makes a Service of type NodePort.
+func makeWeb(t *testing.T, c *lab.Cluster, node string, addresses ...string) {
+	t.Helper()
+	port := []map[string]any{{"name": "http", "protocol": "TCP", "port": 80, "nodePort": webPort}}
+	_, err := c.Do("POST", "/api/v1/namespaces/default/services", map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web"},
+		"spec": map[string]any{"type": "NodePort", "clusterIP": webIP, "ports": port}})
+	if err == nil {
+		_, err = c.Do("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", map[string]any{
+			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": []map[string]any{{"name": "http", "protocol": "TCP", "port": 8080}},
+			"endpoints": endpoints(node, addresses...), "metadata": map[string]any{"name": "web-1", "labels": map[string]string{"kubernetes.io/service-name": "web"}}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace gives the Service other endpoints.
+func replace(t *testing.T, c *lab.Cluster, addresses ...string) {
+	t.Helper()
+	_, err := c.Do("PATCH", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1", map[string]any{"endpoints": endpoints("elsewhere", addresses...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// follow runs netmendctl service by name and by address, with a backend that answers and one that does not.
+func follow(t *testing.T, c *lab.Cluster, n *lab.Node, mode string) {
+	t.Helper()
+	file := c.Services()
+	service, _ := links(mode, "10.244.5.2:8080")
+	for _, name := range []string{"default/web", webIP + ":80"} {
+		cmd := lab.Netmendctl("service", name, "--netns", n.Path, "--root", n.Root, "--services", file, "-o", "json", "--connect", "3s")
+		cmd.Stderr = os.Stderr
+		out, _ := cmd.Output() // one backend does not answer, so it ends with 1
+		var doc struct {
+			Mode string
+			Ways []struct {
+				Frontend, Address, Wanted string
+				Held, Links, Differs      []string
+				Connects                  []struct {
+					To, What, Error string
+					Milliseconds    float64
+				}
+			}
+		}
+		if err := json.Unmarshal(out, &doc); err != nil || cmd.ProcessState.ExitCode() != 1 {
+			t.Fatalf("service %s: %v, exit %d: %s", name, err, cmd.ProcessState.ExitCode(), out)
+		}
+		found := false
+		for _, w := range doc.Ways {
+			if len(w.Differs) > 0 || w.Wanted == "" || len(w.Held) == 0 {
+				t.Errorf("service %s: %+v; want the rules as the cluster wants them", name, w)
+			}
+			if w.Frontend != "cluster" {
+				continue
+			}
+			found = true
+			if !strings.Contains(strings.Join(w.Links, "\n"), service) {
+				t.Errorf("service %s: links %q; want %s among them", name, w.Links, service)
+			}
+			for _, x := range w.Connects {
+				if ok := x.Error == ""; x.To == "10.244.5.2:8080" != ok && x.What == "backend" || ok != (x.Milliseconds > 0) {
+					t.Errorf("service %s: connection %+v", name, x)
+				}
+			}
+			if len(w.Connects) != 3 {
+				t.Errorf("service %s: %d connections; want the address and two backends", name, len(w.Connects))
+			}
+		}
+		if !found {
+			t.Errorf("service %s: no way of its cluster IP: %s", name, out)
+		}
+	}
+	text, _ := lab.Netmendctl("service", "default/web", "--netns", n.Path, "--root", n.Root, "--services", file).Output()
+	t.Logf("\n%s", text)
+}
