@@ -129,7 +129,7 @@ func (l *loop) tally(began time.Time, cause string, full bool) {
 	if full {
 		a.Full = began.UTC()
 	}
-	l.judgedAt.Store(began.UnixNano())
+	l.judgedAt.Store(&began)
 	l.looked = true
 	l.readable(now)
 }

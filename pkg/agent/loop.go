@@ -77,9 +77,9 @@ type loop struct {
 
 	hears    chan struct{} // closed when the first event has come
 	heard    sync.Once
-	watching atomic.Bool  // the kernel tells of changes
-	behind   atomic.Bool  // something was told of that was not looked at
-	judgedAt atomic.Int64 // when the node was judged last, in Unix nanoseconds
+	watching atomic.Bool               // the kernel tells of changes
+	behind   atomic.Bool               // something was told of that was not looked at
+	judgedAt atomic.Pointer[time.Time] // when the node was judged last; with its monotonic reading, because the wall clock may be set back
 }
 
 func newLoop(a *Agent, n node) *loop {
@@ -235,7 +235,10 @@ func (l *loop) asOf() time.Time {
 	if l.watching.Load() && !l.behind.Load() && !l.a.in.waiting() {
 		return time.Now()
 	}
-	return time.Unix(0, l.judgedAt.Load())
+	if at := l.judgedAt.Load(); at != nil {
+		return *at
+	}
+	return time.Time{}
 }
 
 // kinds are those that are asked for.

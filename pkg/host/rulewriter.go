@@ -37,7 +37,10 @@ func getRule(_ *Host, ns *NS, c fix.Change) (string, error) {
 
 // setRule puts the rule where it belongs, or takes it from wherever it is. Each step is one that may have been made already, so that it also
 // mends what a program left that died half way.
-func setRule(_ *Host, ns *NS, c fix.Change) error {
+func setRule(ns *NS, c fix.Change, write RuleWriter) error {
+	if write == nil {
+		return ErrNoWriter
+	}
 	r, err := fix.ParseRule(c.Knob)
 	if err != nil {
 		return err
@@ -59,22 +62,16 @@ func setRule(_ *Host, ns *NS, c fix.Change) error {
 		return err
 	}
 	for _, site := range sites {
-		if err := setRuleAt(r, site, tables, c.To == fix.Present); err != nil {
+		if site.Own {
+			err = setOwnChain(r, tables, c.To == fix.Present)
+		} else {
+			err = write(site, r, c.To == fix.Present)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func setRuleAt(r fix.RuleSpec, site fix.RuleSite, tables []facts.Table, present bool) error {
-	if site.Own {
-		return setOwnChain(r, tables, present)
-	}
-	t := iptables{program: fix.Program(site), table: r.Table}
-	if present {
-		return t.insert(r)
-	}
-	return t.remove(r)
 }
 
 // setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction. Like iptables it is the program that netmend came with, not the

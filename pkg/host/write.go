@@ -15,7 +15,13 @@ var ErrGone = errors.New("the object is gone")
 // ErrNotTaken says that the kernel accepted a value and then showed another.
 var ErrNotTaken = errors.New("the value did not take")
 
-// knob reads and writes one family of knobs. Both run on a thread in the namespace.
+// ErrNoWriter says that a rule was to be written by a caller who has nothing to write rules with.
+var ErrNoWriter = errors.New("nothing to write rules with")
+
+// RuleWriter puts the rules of a knob where the site says, or takes them out, on a thread in the namespace: iptrules.Write.
+type RuleWriter func(site fix.RuleSite, r fix.RuleSpec, present bool) error
+
+// knob reads and writes one family of knobs. Both run on a thread in the namespace. Rules are set by a [RuleWriter].
 type knob struct {
 	get func(*Host, *NS, fix.Change) (string, error)
 	set func(*Host, *NS, fix.Change) error
@@ -35,7 +41,7 @@ func knobOf(k fix.Knob) (knob, error) {
 	case family == fix.FamilyModule:
 		return knob{getModule, setModule}, nil
 	case family == fix.FamilyRule:
-		return knob{getRule, setRule}, nil
+		return knob{getRule, nil}, nil
 	case family == fix.FamilyIPAM:
 		return knob{getReservation, setReservation}, nil
 	}
@@ -59,11 +65,17 @@ func (h *Host) Get(ns *NS, c fix.Change) (value string, err error) {
 }
 
 // Set writes the change's To and reads it back; what is read back differently is ErrNotTaken. It does not look at From, but for a reservation, which it takes or
-// releases under the lock only if it is what From says.
-func (h *Host) Set(ns *NS, c fix.Change) error {
+// releases under the lock only if it is what From says. A knob that is a rule needs SetWith.
+func (h *Host) Set(ns *NS, c fix.Change) error { return h.SetWith(ns, c, nil) }
+
+// SetWith is Set for any knob.
+func (h *Host) SetWith(ns *NS, c fix.Change, write RuleWriter) error {
 	k, err := knobOf(c.Knob)
 	if err != nil {
 		return err
+	}
+	if k.set == nil {
+		k.set = func(_ *Host, ns *NS, c fix.Change) error { return setRule(ns, c, write) }
 	}
 	err = ns.Do(func() error {
 		if err := k.set(h, ns, c); err != nil {

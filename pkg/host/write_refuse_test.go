@@ -8,6 +8,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host"
+	"github.com/netmend/netmend/pkg/host/iptrules"
 )
 
 func TestSetRefuses(t *testing.T) {
@@ -34,7 +35,7 @@ func TestSetRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			before := b.state()
-			if err := b.host.Set(b.host.Node(), tt.change); err == nil {
+			if err := b.host.SetWith(b.host.Node(), tt.change, iptrules.Write); err == nil {
 				t.Errorf("Set(%v) succeeds", tt.change)
 			}
 			if b.state() != before {

@@ -16,6 +16,7 @@ import (
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host"
+	"github.com/netmend/netmend/pkg/host/iptrules"
 )
 
 // bench is a network namespace of the test's own, opened as a node.
@@ -156,7 +157,7 @@ func TestEveryKnobIsUndone(t *testing.T) {
 			}
 			before := b.settled()
 			for range 2 { // a write that has been made already changes nothing
-				if err := b.host.Set(b.host.Node(), c); err != nil {
+				if err := b.host.SetWith(b.host.Node(), c, iptrules.Write); err != nil {
 					t.Fatalf("Set(%v) = %v", c, err)
 				}
 			}
@@ -165,7 +166,7 @@ func TestEveryKnobIsUndone(t *testing.T) {
 			}
 			undo := fix.Fix{Changes: []fix.Change{c}}.Undo().Changes[0]
 			for range 2 {
-				if err := b.host.Set(b.host.Node(), undo); err != nil {
+				if err := b.host.SetWith(b.host.Node(), undo, iptrules.Write); err != nil {
 					t.Fatalf("Set(%v) = %v", undo, err)
 				}
 			}
@@ -201,7 +202,7 @@ func TestSideEffects(t *testing.T) {
 				t.Errorf("Beside()[%s] = %q; want %q", tt.read, got, before)
 			}
 			for _, c := range []fix.Change{c, {Knob: c.Knob, On: c.On, From: "1", To: "0"}} {
-				if err := b.host.Set(b.host.Node(), c); err != nil {
+				if err := b.host.SetWith(b.host.Node(), c, iptrules.Write); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -255,12 +256,12 @@ func TestGone(t *testing.T) {
 		if got, err := b.host.Get(b.host.Node(), c); !errors.Is(err, host.ErrGone) {
 			t.Errorf("Get(%s) of a link that was made anew = %q, %v; want ErrGone", k, got, err)
 		}
-		if err := b.host.Set(b.host.Node(), c); err == nil {
+		if err := b.host.SetWith(b.host.Node(), c, iptrules.Write); err == nil {
 			t.Errorf("Set(%s) of a link that was made anew succeeds", k)
 		}
 	}
 	c := fix.Change{Knob: fix.Sysctl("net/ipv4/tcp_tw_recycle"), On: b.node(), To: "0"}
-	if err := b.host.Set(b.host.Node(), c); !errors.Is(err, host.ErrGone) {
+	if err := b.host.SetWith(b.host.Node(), c, iptrules.Write); !errors.Is(err, host.ErrGone) {
 		t.Errorf("Set() of a sysctl that this kernel has not = %v; want ErrGone", err)
 	}
 }
@@ -269,7 +270,7 @@ func TestGone(t *testing.T) {
 func TestByNameAlone(t *testing.T) {
 	b := newBench(t, "ip link add eth0 type veth peer name p0")
 	c := fix.Change{Knob: fix.Ethtool(facts.FeatureTxChecksum), On: facts.Ref{Name: "eth0"}, From: "on", To: "off"}
-	if err := b.host.Set(b.host.Node(), c); err != nil {
+	if err := b.host.SetWith(b.host.Node(), c, iptrules.Write); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := b.host.Get(b.host.Node(), c); err != nil || got != fix.Off {

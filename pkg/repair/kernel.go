@@ -6,6 +6,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host"
+	"github.com/netmend/netmend/pkg/host/iptrules"
 )
 
 // Kernel is what repair needs of a node. Its errors are those of package host: [host.ErrGone] for an object that is not there.
@@ -105,5 +106,5 @@ func (k hostKernel) Get(s Step) (value string, err error) {
 func (k hostKernel) Set(s Step, from, to string) error {
 	c := s.Change
 	c.From, c.To = from, to
-	return k.in(s, func(ns *host.NS) error { return k.host.Set(ns, c) })
+	return k.in(s, func(ns *host.NS) error { return k.host.SetWith(ns, c, iptrules.Write) })
 }

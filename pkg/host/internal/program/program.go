@@ -21,15 +21,9 @@ var ErrNoProgram = errors.New("no such program on this node")
 
 // Run runs a program in the calling thread's namespaces, with root as its root directory. Its error holds what the program wrote to its error output.
 func Run(root, name string, args ...string) error {
-	_, err := Output(root, name, args...)
-	return err
-}
-
-// Output is Run that gives what the program wrote.
-func Output(root, name string, args ...string) (string, error) {
 	path, err := Find(root, name)
 	if err != nil {
-		return "", err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), Limit)
 	defer cancel()
@@ -38,27 +32,15 @@ func Output(root, name string, args ...string) (string, error) {
 	if root != "/" {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
 	}
-	var out, complaint bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &complaint
+	var complaint bytes.Buffer
+	cmd.Stderr = &complaint
 	if err := cmd.Run(); err != nil {
 		if why := strings.Join(strings.Fields(complaint.String()), " "); why != "" {
-			return "", fmt.Errorf("%s: %w: %s", name, err, why)
+			return fmt.Errorf("%s: %w: %s", name, err, why)
 		}
-		return "", fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return out.String(), nil
-}
-
-// ExitCode is that of a program that ran and failed; 0 for none, and -1 for one that did not run or was killed.
-func ExitCode(err error) int {
-	if err == nil {
-		return 0
-	}
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
-		return exit.ExitCode()
-	}
-	return -1
+	return nil
 }
 
 // Find gives the program's path as it is inside the root. It looks in the usual directories, whatever PATH says.
