@@ -110,7 +110,12 @@ func (b *builder) service(s *facts.Service, slicesOf []int32) {
 			b.port(&f, &s.Ports[i], slicesOf)
 		}
 		if s.HealthPort != 0 && s.Type == facts.TypeLoadBalancer && f.externalLocal && b.Mode != facts.ModeNFTables && len(s.Ports) > 0 {
-			b.add(facts.ServicePath{Name: s.Name, Kind: facts.FrontHealth, Family: family, Port: s.HealthPort, Protocol: "tcp"}, "")
+			health := facts.ServicePath{Name: s.Name, Kind: facts.FrontHealth, Family: family, Port: s.HealthPort, Protocol: "tcp"}
+			b.add(health, "")
+			if b.Mode == facts.ModeIPVS { // its sets of ports are read together, so that each port is told for both families
+				health.Family = 10 - family
+				b.add(health, "")
+			}
 		}
 	}
 }

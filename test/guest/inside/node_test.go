@@ -104,7 +104,7 @@ func proxy(t *testing.T, mode, ready string) (stop func()) {
 		<-ended
 	}
 	t.Cleanup(func() { stop() })
-	lab.WaitFor(t, 90*time.Second, "kube-proxy", func() (bool, string) {
+	lab.WaitFor(t, 4*time.Minute, "kube-proxy", func() (bool, string) {
 		select {
 		case <-ended: // it panics now and then as it starts, and is started again, as kubelet does
 			ended = nil
