@@ -46,7 +46,7 @@ func TestIPVSFaults(t *testing.T) {
 			"warning service-rules-stale default/faulty"},
 		{"ipvsadm -a -t " + faulty + ":80 -r 10.244.1.9:80 -m -w 1", "ipvsadm -d -t " + faulty + ":80 -r 10.244.1.9:80", "connections go to 10.244.1.9:80, which should have none",
 			"critical service-rules-stale default/faulty"},
-		{"ipvsadm -A -t 10.96.7.78:80 -s rr", "ipvsadm -D -t 10.96.7.78:80", "rules of 10.96.7.78:80/tcp are still there", "warning service-rules-stale 10.96.7.78:80/tcp"},
+		{"ipvsadm -A -t 10.96.7.78:80 -s rr; ipset add KUBE-CLUSTER-IP 10.96.7.78,tcp:80", "ipvsadm -D -t 10.96.7.78:80; ipset del KUBE-CLUSTER-IP 10.96.7.78,tcp:80", "rules of 10.96.7.78:80/tcp are still there", "warning service-rules-stale 10.96.7.78:80/tcp"},
 		{"ip addr del " + faulty + "/32 dev kube-ipvs0", "ip addr add " + faulty + "/32 dev kube-ipvs0", "kube-ipvs0 lacks the address of default/faulty:http", "critical ipvs-dummy-addresses kube-ipvs0"},
 		{"ip addr add 10.0.2.2/32 dev kube-ipvs0", "ip addr del 10.0.2.2/32 dev kube-ipvs0", "the gateway to 0.0.0.0/0",
 			"critical ipvs-dummy-addresses kube-ipvs0, warning ipvs-dummy-addresses kube-ipvs0, warning strict-arp eth0"},
