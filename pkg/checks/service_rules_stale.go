@@ -107,7 +107,7 @@ func notCarried(d *services.Difference) bool {
 
 // onlyDead tells what ipvs-dead-backends tells.
 func onlyDead(d *services.Difference) bool {
-	return len(d.Dead) == len(d.Missing) && len(d.Extra) == 0 && len(d.Fields) == 0
+	return len(d.Dead) > 0 && len(d.Dead) == len(d.Missing) && len(d.Extra) == 0 && len(d.Fields) == 0
 }
 
 func staleService(s *facts.Snapshot, name string, list []services.Difference) check.Finding {

@@ -25,9 +25,13 @@ func TestIPVSFaults(t *testing.T) {
 	judge := func(says string, want ...string) {
 		t.Helper()
 		var r *lab.Report
-		lab.WaitFor(t, 90*time.Second, fmt.Sprintf("findings %q", want), func() (bool, string) {
+		lab.WaitFor(t, 3*time.Minute, fmt.Sprintf("findings %q", want), func() (bool, string) {
 			r = audit(t, "--services", file, "--check", "service-rules-missing,service-rules-stale,ipvs-dead-backends,ipvs-dummy-addresses,ipvs-sysctls,strict-arp,proxy-mode-leftover")
-			return strings.Join(r.Wrong(), ", ") == strings.Join(want, ", "), r.Describe()
+			judged := true // while kube-proxy writes, it is not
+			for _, s := range r.Skipped {
+				judged = judged && s.Partial
+			}
+			return judged && strings.Join(r.Wrong(), ", ") == strings.Join(want, ", "), r.Describe()
 		})
 		if !strings.Contains(r.Text, says) {
 			t.Errorf("no finding says %q\n%s", says, r.Describe())
@@ -42,7 +46,7 @@ func TestIPVSFaults(t *testing.T) {
 			"warning service-rules-stale default/faulty"},
 		{"ipvsadm -a -t " + faulty + ":80 -r 10.244.1.9:80 -m -w 1", "ipvsadm -d -t " + faulty + ":80 -r 10.244.1.9:80", "connections go to 10.244.1.9:80, which should have none",
 			"critical service-rules-stale default/faulty"},
-		{"ipvsadm -A -t 10.96.7.78:80 -s rr", "ipvsadm -D -t 10.96.7.78:80", "rules of 10.96.7.78:80/tcp are still there", "warning service-rules-stale 10.96.7.78:80/tcp"},
+		{"ipvsadm -A -t 10.96.7.78:80 -s rr; ipset add KUBE-CLUSTER-IP 10.96.7.78,tcp:80", "ipvsadm -D -t 10.96.7.78:80; ipset del KUBE-CLUSTER-IP 10.96.7.78,tcp:80", "rules of 10.96.7.78:80/tcp are still there", "warning service-rules-stale 10.96.7.78:80/tcp"},
 		{"ip addr del " + faulty + "/32 dev kube-ipvs0", "ip addr add " + faulty + "/32 dev kube-ipvs0", "kube-ipvs0 lacks the address of default/faulty:http", "critical ipvs-dummy-addresses kube-ipvs0"},
 		{"ip addr add 10.0.2.2/32 dev kube-ipvs0", "ip addr del 10.0.2.2/32 dev kube-ipvs0", "the gateway to 0.0.0.0/0",
 			"critical ipvs-dummy-addresses kube-ipvs0, warning ipvs-dummy-addresses kube-ipvs0, warning strict-arp eth0"},
