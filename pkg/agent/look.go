@@ -10,7 +10,6 @@ import (
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/collect"
 	"github.com/netmend/netmend/pkg/facts"
-	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/pkg/status"
 )
 
@@ -193,7 +192,7 @@ func (l *loop) unread(err error) {
 func (l *loop) readable(now time.Time) {
 	var lost []string
 	for _, k := range l.mind.now.Kinds {
-		if why, missing := l.mind.now.Missing[k]; missing && !strings.Contains(why, host.ErrAbsent.Error()) {
+		if why, failed := l.mind.failed(k); failed {
 			lost = append(lost, fmt.Sprintf("%s (%s)", k, why))
 		}
 	}

@@ -2,11 +2,13 @@ package agent
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/collect"
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host"
 )
 
 // mind is what is known of the node: its facts, and what each check says of them.
@@ -27,6 +29,12 @@ func newMind(checks []*check.Check) *mind {
 		checks: checks, parts: map[string]*check.Report{}, dirty: map[string]bool{},
 		read: map[facts.Kind]uint64{}, at: map[facts.Kind]time.Time{}, born: map[int]time.Time{},
 	}
+}
+
+// failed says whether a kind could not be read, and why. One of which the node has nothing did not fail.
+func (m *mind) failed(k facts.Kind) (why string, failed bool) {
+	why, missing := m.now.Missing[k]
+	return why, missing && !strings.Contains(why, host.ErrAbsent.Error())
 }
 
 // begin numbers a reading that begins now.

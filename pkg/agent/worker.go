@@ -136,7 +136,7 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		l.endWindow(j)
 	}
 	for _, k := range kinds {
-		if _, missing := l.mind.now.Missing[k]; missing {
+		if _, failed := l.mind.failed(k); failed {
 			l.meter.Unread(k)
 		}
 	}

@@ -2,7 +2,7 @@ package collect
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"net/netip"
 
 	"github.com/netmend/netmend/pkg/facts"
@@ -70,7 +70,7 @@ func readServiceVIPs(ctx context.Context, h *host.Host, s *facts.Snapshot) error
 }
 
 // errNotTold says why there are no Services: the node does not know them, its caller may.
-var errNotTold = errors.New("nobody told which Services the cluster has")
+var errNotTold = fmt.Errorf("%w: nobody told which Services the cluster has", host.ErrAbsent)
 
 // readServices has nothing to read: the caller gives them with the intent.
 func readServices(_ context.Context, _ *host.Host, s *facts.Snapshot) error {

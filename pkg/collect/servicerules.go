@@ -23,13 +23,13 @@ func readServiceRules(ctx context.Context, h *host.Host, s *facts.Snapshot) erro
 		}
 	}
 	if proxy.Replaced != "" {
-		return fmt.Errorf("%s carries Services instead of kube-proxy", proxy.Replaced)
+		return fmt.Errorf("%w: %s carries Services instead of kube-proxy", host.ErrAbsent, proxy.Replaced)
 	}
 	node := h.Node()
 	return node.Do(func() (err error) {
 		s.ServiceRules, err = node.ServiceRules(host.ServiceOptions{Mode: proxy.Mode, Trace: s.Intent.Trace})
 		if errors.Is(err, host.ErrAbsent) {
-			err = errors.New("nothing of kube-proxy was found on this node")
+			err = fmt.Errorf("%w: nothing of kube-proxy was found", host.ErrAbsent)
 		}
 		return err
 	})
