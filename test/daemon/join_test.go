@@ -159,6 +159,7 @@ func TestJoin(t *testing.T) {
 	if !s.Chain.In || !s.Chain.Kept {
 		t.Errorf("the chain is %+v; want the plugin in it", s.Chain)
 	}
+	lacksNothing(t, s)
 	if code, body, err := d.get("/readyz"); err != nil || code != 200 {
 		t.Errorf("/readyz answers %d %s %v", code, body, err)
 	}
@@ -166,6 +167,16 @@ func TestJoin(t *testing.T) {
 	d.stop()
 	if took := connect(t, f); took > fast {
 		t.Errorf("after the daemon's end the connect takes %s", took)
+	}
+}
+
+// lacksNothing demands that the daemon can do all of its work: on a node that is whole, no condition is other than met.
+func lacksNothing(t *testing.T, s *status.Document) {
+	t.Helper()
+	for _, c := range s.Conditions {
+		if !c.OK {
+			t.Errorf("condition %s is not met: %s", c.Name, c.Message)
+		}
 	}
 }
 
@@ -192,6 +203,7 @@ func TestJoinAudit(t *testing.T) {
 		}
 		return ""
 	})
+	lacksNothing(t, s)
 	if len(s.Fixes) > 0 || s.Chain.In {
 		t.Errorf("in audit mode there are fixes %+v, chain %+v", s.Fixes, s.Chain)
 	}
