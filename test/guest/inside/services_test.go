@@ -1,3 +1,5 @@
+//go:build everyservice
+
 package inside
 
 import (
