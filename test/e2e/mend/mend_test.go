@@ -14,6 +14,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/fix"
 	"github.com/netmend/netmend/pkg/host"
+	"github.com/netmend/netmend/pkg/host/iptrules"
 	"github.com/netmend/netmend/test/e2e/lab"
 )
 
@@ -208,7 +209,7 @@ func TestMSSClamp(t *testing.T) {
 				want int // bytes of a segment, without 12 of timestamps
 			}{{nil, 1448}, {&c, 1348}, {&fix.Change{Knob: c.Knob, From: c.To, To: c.From}, 1448}} {
 				if step.set != nil {
-					if err := h.Set(h.Node(), *step.set); err != nil {
+					if err := h.SetWith(h.Node(), *step.set, iptrules.Write); err != nil {
 						t.Fatal(err)
 					}
 				}
