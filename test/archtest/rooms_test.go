@@ -32,7 +32,7 @@ var rooms = []room{
 		"what the daemon knows, as data: whoever shows it links no more than that"},
 	{"pkg/nodereport", 4, []string{"pkg/facts", "pkg/check", "pkg/status"}, nil,
 		"what nodes tell a cluster of themselves, as data: whoever reads or writes it brings the way to the API"},
-	{"pkg/cluster", 5, []string{"pkg/facts", "pkg/check", "pkg/nodereport"}, nil,
+	{"pkg/cluster", 5, []string{"pkg/facts", "pkg/fix", "pkg/check", "pkg/status", "pkg/nodereport"}, nil,
 		"what no single node sees is judged from the nodes' reports alone, so it is pure: it looks the same for reports from a file"},
 	{"pkg/repair", 3, []string{"pkg/facts", "pkg/fix", "pkg/host", "pkg/nodefs"}, []string{"golang.org/x/sys"},
 		"repair makes planned changes and takes them back; it never decides which, so it knows no check"},
