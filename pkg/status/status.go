@@ -152,6 +152,7 @@ const (
 	CounterWindow = "counter-window" // the last window of the counters could be used
 	KernelWritten = "kernel-write"   // the kernel takes what is written to it
 	Checks        = "checks"         // every check ran to its end
+	Kubernetes    = "kubernetes"     // the API server is heard; told only where the configuration has access
 )
 
 // Condition is one thing that the daemon needs. OK is the healthy state of each.
