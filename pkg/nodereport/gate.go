@@ -24,11 +24,18 @@ type Gate struct {
 // GateOf judges a node. One of which something could not be read neither passes nor is barred, and so is one whose kube-proxy has just begun.
 func GateOf(d *status.Document, s *facts.Snapshot) Gate {
 	names := gate()
+	var g Gate
 	for i := range d.Findings {
 		f := &d.Findings[i]
-		if f.Severity == check.Critical && !f.Ignored && slices.Contains(names, f.Check) {
-			return Gate{Bar: d.Ready && f.Settled && Told(d.State), Why: f.Check + ": " + short(f.Message, maxMessage)}
+		if f.Severity != check.Critical || f.Ignored || !slices.Contains(names, f.Check) {
+			continue
 		}
+		if bar := d.Ready && f.Settled && Told(d.State); g.Why == "" || bar && !g.Bar {
+			g = Gate{Bar: bar, Why: f.Check + ": " + short(f.Message, maxMessage)}
+		}
+	}
+	if g.Why != "" {
+		return g
 	}
 	switch {
 	case !d.Ready || s == nil || !Told(d.State):

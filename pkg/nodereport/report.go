@@ -80,11 +80,11 @@ type Finding struct {
 
 // Network is what other nodes' networks are compared with.
 type Network struct {
-	CNI          string         `json:"cni,omitempty"`       // name of the network in the container runtime's configuration
-	ProxyMode    string         `json:"proxyMode,omitempty"` // iptables, nftables, ipvs; empty: none was found
-	PodCIDRs     []netip.Prefix `json:"podCIDRs,omitempty"`  // of this node's pods
+	CNI          string         `json:"cni,omitempty"`          // name of the network in the container runtime's configuration
+	ProxyMode    string         `json:"proxyMode,omitempty"`    // iptables, nftables, ipvs; empty: none was found
+	PodCIDRs     []netip.Prefix `json:"podCIDRs,omitempty"`     // of this node's pods
 	PodAddresses []netip.Addr   `json:"podAddresses,omitempty"` // of pods, in order, each once: those outside of PodCIDRs; all where no PodCIDRs are known
-	PodsOmitted  int            `json:"podsOmitted,omitempty"` // addresses of pods outside of PodCIDRs that have no room in PodAddresses
+	PodsOmitted  int            `json:"podsOmitted,omitempty"`  // addresses of pods outside of PodCIDRs that have no room in PodAddresses
 	Uplinks      []Uplink       `json:"uplinks,omitempty"`
 	Tunnels      []Tunnel       `json:"tunnels,omitempty"`
 	PodMTU       []int          `json:"podMTU,omitempty"`       // that pods' links have, each once, in order
