@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -200,9 +199,4 @@ func (a *Access) authorize(r *http.Request) error {
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "netmend")
 	return nil
-}
-
-// refused says whether a status means that the credentials do not allow it, which only an administrator can change.
-func refused(status int) bool {
-	return slices.Contains([]int{http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound}, status)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,7 +61,7 @@ const proxied = "!service.kubernetes.io/service-proxy-name,!service.kubernetes.i
 
 // NewMirror prepares a mirror for a node. changed is called, from several goroutines, whenever something is not as it was; it must not block. now is the clock.
 func NewMirror(a *Access, node string, now func() time.Time, changed func()) (*Mirror, error) {
-	t, err := a.transport()
+	client, err := NewClient(a)
 	if err != nil {
 		return nil, fmt.Errorf("mirror the cluster: %w", err)
 	}
@@ -70,12 +69,11 @@ func NewMirror(a *Access, node string, now func() time.Time, changed func()) (*M
 		return nil, errors.New("mirror the cluster: the node has no name")
 	}
 	m := &Mirror{node: node, now: now, changed: changed, intern: intern{}}
-	client := &http.Client{Transport: t}
 	follow := func(kind, path string, must bool, query url.Values, begin, end func(), add func(*object) error, remove func(name string)) {
 		i := len(m.sources)
 		m.sources = append(m.sources, source{must: must})
 		m.reflectors = append(m.reflectors, &reflector{
-			access: a, client: client, path: path, query: query, kind: kind, retry: backoff,
+			client: client, path: path, query: query, kind: kind, retry: backoff,
 			begin:  func() { m.update(false, begin) },
 			add:    func(o *object) (err error) { m.update(true, func() { err = add(o) }); return err },
 			remove: func(o *object) { m.update(true, func() { remove(o.name()) }) },

@@ -24,8 +24,7 @@ const (
 
 // reflector follows one list of objects: it lists them page by page, then watches from there, and goes on where a watch ended. It holds no object itself.
 type reflector struct {
-	access *Access
-	client *http.Client
+	client *Client
 	path   string
 	query  url.Values // selectors
 	kind   string     // of the objects, which in a list have none of their own
@@ -42,14 +41,6 @@ type reflector struct {
 // errGone says that the watch cannot go on from where it ended (410): list again.
 var errGone = errors.New("the API server has forgotten what comes after the last change")
 
-// statusError is an answer that is none.
-type statusError struct {
-	status int
-	path   string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("%s: %s", e.path, http.StatusText(e.status)) }
-
 // run follows the list until the context ends.
 func (r *reflector) run(ctx context.Context) {
 	version := ""
@@ -63,14 +54,13 @@ func (r *reflector) run(ctx context.Context) {
 				version, attempt = last, 0
 			}
 		}
-		var status *statusError
 		switch {
 		case errors.Is(err, errGone):
 			version = ""
 		case err == nil:
 			attempt = 0
 			continue
-		case errors.As(err, &status) && refused(status.status):
+		case Refused(err):
 			version = ""
 			r.failed(err)
 			sleep(ctx, refusedWait)
@@ -78,7 +68,12 @@ func (r *reflector) run(ctx context.Context) {
 		default:
 			r.failed(err)
 		}
-		sleep(ctx, r.retry(attempt))
+		wait := r.retry(attempt)
+		var status *StatusError
+		if errors.As(err, &status) {
+			wait += status.RetryAfter
+		}
+		sleep(ctx, wait)
 		attempt++
 	}
 }
@@ -106,25 +101,18 @@ func (r *reflector) get(ctx context.Context, more url.Values) (io.ReadCloser, er
 			q[k] = v
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.access.Server+r.path+"?"+q.Encode(), nil)
+	answer, err := r.client.send(ctx, http.MethodGet, r.path, q, "", nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := r.access.authorize(req); err != nil {
-		return nil, err
-	}
-	answer, err := r.client.Do(req)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", r.path, err)
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
 	}
-	err = answer.Body.Close()
+	why := statusOf(answer, r.path)
 	if answer.StatusCode == http.StatusGone {
-		return nil, errors.Join(errGone, err)
+		why = errGone
 	}
-	return nil, errors.Join(&statusError{answer.StatusCode, r.path}, err)
+	return nil, errors.Join(why, answer.Body.Close())
 }
 
 // list reads all objects and gives the version from which to watch.
@@ -138,7 +126,7 @@ func (r *reflector) list(ctx context.Context) (version string, err error) {
 		if err != nil {
 			return "", err
 		}
-		page, next, err := r.page(&limited{r: body, left: maxFile})
+		page, next, err := listPage(&limited{r: body, left: maxFile}, r.item)
 		if err := errors.Join(err, body.Close()); err != nil {
 			return "", fmt.Errorf("list %s: %w", r.path, err)
 		}
@@ -152,67 +140,14 @@ func (r *reflector) list(ctx context.Context) (version string, err error) {
 	}
 }
 
-// page decodes one page item by item.
-func (r *reflector) page(body io.Reader) (version, next string, err error) {
-	d := json.NewDecoder(body)
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return "", "", errors.Join(errors.New("not a list"), err)
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return "", "", err
-		}
-		switch key {
-		case "metadata":
-			var m struct {
-				ResourceVersion string `json:"resourceVersion"`
-				Continue        string `json:"continue"`
-			}
-			if err := d.Decode(&m); err != nil {
-				return "", "", err
-			}
-			version, next = m.ResourceVersion, m.Continue
-		case "items":
-			if err := r.items(d); err != nil {
-				return "", "", err
-			}
-		default:
-			var rest json.RawMessage
-			if err := d.Decode(&rest); err != nil {
-				return "", "", err
-			}
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return "", "", err
-	}
-	if version == "" {
-		return "", "", errors.New("a list without a version")
-	}
-	return version, next, nil
-}
-
-func (r *reflector) items(d *json.Decoder) error {
-	t, err := d.Token()
-	if err != nil || t == nil {
+// item takes one object of a list.
+func (r *reflector) item(d *json.Decoder) error {
+	var o object
+	if err := d.Decode(&o); err != nil {
 		return err
 	}
-	if t != json.Delim('[') {
-		return errors.New("items are no list")
-	}
-	for d.More() {
-		var o object
-		if err := d.Decode(&o); err != nil {
-			return err
-		}
-		o.Kind = r.kind
-		if err := r.add(&o); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
+	o.Kind = r.kind
+	return r.add(&o)
 }
 
 // event is one line of a watch.
@@ -283,7 +218,7 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 			if e.Object.Code == http.StatusGone {
 				return last, errGone
 			}
-			return last, &statusError{e.Object.Code, r.path}
+			return last, &StatusError{Status: e.Object.Code, Path: r.path}
 		default:
 			return last, fmt.Errorf("watch %s: unknown event %.50q", r.path, e.Type)
 		}
