@@ -23,9 +23,10 @@ The fault of tunnel-tx-checksum is at the node that **sends**, and only the node
 **How it is seen.** On the receiver ~Udp: InCsumErrors~ in ~/proc/net/snmp~ and the drops of the tunnel's socket in ~/proc/net/udp~ rise; connections to a Service
 take 1 s, 3 s or 63 s longer when its backend is there.
 
-**What is judged.** A node says that packets to its tunnel's port came with a bad checksum in the last window of its counters. The others say to which ends
+**What is judged.** A node says that packets to its tunnel's port came with a bad checksum in the last half hour. The others say to which ends
 their source NAT has changed outer packets, by their connection tracking. A node that translates packets to the one that counts, by a tunnel of the same kind and
-port whose transmit checksum offload is not off, is the sender: critical. Where no connection tracking proves one, those with the offload on are suspects, and named
+port whose transmit checksum offload is not off, is the sender: critical. On a node whose connection tracking hides for which port bad packets were, they count only
+together with a sender whose offload is on. Where no connection tracking proves one, those with the offload on are suspects, and named
 as such: a warning.
 
 **Fix.** On the sender ~ethtool -K flannel.1 tx-checksum-ip-generic off~; ~on~ takes it back. ~netmendctl fix --check tunnel-tx-checksum~ does it there, and keeps
@@ -71,13 +72,14 @@ func runBadChecksums(v *view) (out []Finding) {
 
 func (v *view) badChecksums(k sameTunnel, ends []tunnelEnd) (out []Finding) {
 	at := map[netip.Addr][]string{} // the receivers by their addresses
-	var receivers []string
+	var receivers []string          // that know for which port the bad packets were
+	sure := map[string]bool{}
 	for _, e := range ends {
-		if !e.BadChecksums {
+		if !e.BadChecksums && !e.BadChecksumsLikely {
 			continue
 		}
-		if !slices.Contains(receivers, e.node) {
-			receivers = append(receivers, e.node)
+		if e.BadChecksums && !sure[e.node] {
+			receivers, sure[e.node] = append(receivers, e.node), true
 		}
 		for _, a := range v.addressesOf(e.report) {
 			if !slices.Contains(at[a], e.node) {
@@ -85,7 +87,7 @@ func (v *view) badChecksums(k sameTunnel, ends []tunnelEnd) (out []Finding) {
 			}
 		}
 	}
-	if len(receivers) == 0 {
+	if len(at) == 0 {
 		return nil
 	}
 	explained := map[string]bool{}
@@ -108,7 +110,11 @@ func (v *view) badChecksums(k sameTunnel, ends []tunnelEnd) (out []Finding) {
 		for _, node := range hit {
 			explained[node] = true
 		}
-		out = append(out, proven(e, k, hit, to[hit[0]]))
+		known := slices.ContainsFunc(hit, func(node string) bool { return sure[node] })
+		if !known && e.TxChecksum == nil {
+			continue // neither side is certain
+		}
+		out = append(out, proven(e, k, hit, to[hit[0]], known))
 	}
 	receivers = slices.DeleteFunc(receivers, func(node string) bool { return explained[node] })
 	if len(receivers) > 0 {
@@ -117,9 +123,13 @@ func (v *view) badChecksums(k sameTunnel, ends []tunnelEnd) (out []Finding) {
 	return out
 }
 
-func proven(e tunnelEnd, k sameTunnel, hit []string, address netip.Addr) Finding {
+func proven(e tunnelEnd, k sameTunnel, hit []string, address netip.Addr, known bool) Finding {
 	f := finding(check.Critical, e.node, append([]string{e.node}, hit...), "%s sends packets of %s with bad outer checksums, and %s: source NAT changes their outer header", e.node, e.Name, drops(hit))
-	f.prove(fmt.Sprintf("bad checksums at %s port %d", k.kind, k.port), "counted by "+list(hit), "none")
+	counted := fmt.Sprintf("bad checksums at %s port %d", k.kind, k.port)
+	if !known {
+		counted = "bad UDP checksums, for a port that connection tracking hides"
+	}
+	f.prove(counted, "counted by "+list(hit), "none")
 	f.prove("translated outer flows of "+e.node, "to "+address.String()+", which is "+hit[0], "none")
 	f.prove("transmit checksum offload of "+e.Name+" on "+e.node, offload(e.TxChecksum), "off")
 	f.Fixes = []fix.Fix{offloadOff(e.node, e.Name)}
