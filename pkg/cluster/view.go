@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -168,19 +169,9 @@ func (v *view) states() []State {
 		out = append(out, v.state(name))
 	}
 	slices.SortStableFunc(out, func(a, b State) int {
-		if c := rank(a) - rank(b); c != 0 {
-			return c
-		}
-		return (b.Critical - a.Critical) + (b.Warning-a.Warning)*b2i(a.Critical == b.Critical)
+		return cmp.Or(rank(a)-rank(b), cmp.Compare(b.Critical, a.Critical), cmp.Compare(b.Warning, a.Warning))
 	})
 	return out
-}
-
-func b2i(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func rank(s State) int {
@@ -207,9 +198,17 @@ func (v *view) state(name string) State {
 	return s
 }
 
-// finding makes one.
+// finding makes one; a node may be named more than once.
 func finding(severity check.Severity, on string, nodes []string, format string, args ...any) Finding {
-	return Finding{Finding: check.Finding{Severity: severity, On: facts.Ref{Name: on}, Message: fmt.Sprintf(format, args...)}, Nodes: nodes}
+	f := Finding{Finding: check.Finding{Severity: severity, On: facts.Ref{Name: on}, Message: fmt.Sprintf(format, args...)}}
+	seen := map[string]bool{}
+	for _, n := range nodes {
+		if !seen[n] {
+			seen[n] = true
+			f.Nodes = append(f.Nodes, n)
+		}
+	}
+	return f
 }
 
 func (f *Finding) prove(fact, got, want string) {

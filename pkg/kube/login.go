@@ -92,25 +92,29 @@ func (l *Login) Run(ctx context.Context, a *Access, t Terminal) (*Access, error)
 	if err != nil {
 		return fail("%w", err)
 	}
-	var out bytes.Buffer
+	var text bytes.Buffer
+	out := &atMost{w: &text, left: maxLogin}
 	cmd := exec.CommandContext(ctx, l.Command, l.Args...)
 	cmd.Env = slices.Clone(t.Env)
 	for _, e := range l.Env {
 		cmd.Env = append(cmd.Env, e.Name+"="+e.Value)
 	}
 	cmd.Env = append(cmd.Env, "KUBERNETES_EXEC_INFO="+string(info))
-	cmd.Stdout, cmd.Stderr = &atMost{w: &out, left: maxLogin}, t.Err
+	cmd.Stdout, cmd.Stderr = out, t.Err
 	cmd.WaitDelay = 5 * time.Second // a program that it left running may hold its output open
 	if interactive {
 		cmd.Stdin = t.In
 	}
-	if err := cmd.Run(); err != nil {
+	if err := cmd.Run(); err != nil || out.left < 0 {
+		if out.left < 0 {
+			return fail("what it wrote is %w", ErrTooLarge)
+		}
 		if errors.Is(err, exec.ErrNotFound) && l.Hint != "" {
 			return fail("%w: %s", err, oneLine(l.Hint))
 		}
 		return fail("%w", err)
 	}
-	return l.answer(a, out.Bytes(), t.Now)
+	return l.answer(a, text.Bytes(), t.Now)
 }
 
 // answer takes the credentials from what the program wrote.
