@@ -70,6 +70,9 @@ func Conflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 // NotFound says whether the object, or its kind, is not there.
 func NotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
 
+// Internal says whether the API server itself answers, and fails at this request.
+func Internal(err error) bool { return hasStatus(err, http.StatusInternalServerError) }
+
 // Refused says whether asking again the same way is of no use before somebody changes something: credentials, roles, or what the API server knows.
 func Refused(err error) bool {
 	var e *StatusError

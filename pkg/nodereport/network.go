@@ -28,7 +28,7 @@ func (n *Network) read(s *facts.Snapshot, m *Memory) (pods []netip.Addr) {
 	}
 	n.CNI = short(checks.RunningNetwork(s), maxWord)
 	if s.Proxy != nil {
-		n.ProxyMode = short(s.Proxy.Mode, maxWord)
+		n.ProxyMode = short(s.Proxy.Mode, maxLink)
 	}
 	n.PodCIDRs = podCIDRs(s)
 	under := map[*facts.Link]bool{}
