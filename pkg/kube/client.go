@@ -12,14 +12,10 @@ import (
 	"time"
 )
 
-// Bounds of one question and its answer.
-const (
-	askTime  = 20 * time.Second
-	maxError = 64 << 10 // bytes of an answer that says why not
-	maxWhy   = 300      // bytes of it that are told
-)
+// askTime is how long one question and its answer may take.
+const askTime = 20 * time.Second
 
-// Client asks the API server for one thing at a time. It does not try again: when to do that is known to the caller, who sees why it failed, see [StatusError].
+// Client asks the API server for one thing at a time. It does not try again: when to do that is known to the caller, who sees why it failed, see [Refused].
 // It may be used by several goroutines.
 type Client struct {
 	access *Access
@@ -114,10 +110,10 @@ func (c *Client) answer(ctx context.Context, method, path string, query url.Valu
 	defer cancel()
 	answer, err := c.send(ctx, method, path, query, kind, body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return fmt.Errorf("%s %s: %w", method, path, brief(err))
 	}
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		err = statusOf(answer, path)
+		err = refusedBy(answer, path)
 	} else {
 		err = read(answer.Body)
 	}
@@ -150,10 +146,5 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
-	answer, err := c.http.Do(r)
-	var failed *url.Error
-	if errors.As(err, &failed) { // it would name the address once more
-		err = failed.Err
-	}
-	return answer, err
+	return c.http.Do(r)
 }
