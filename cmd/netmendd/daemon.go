@@ -36,6 +36,8 @@ type daemon struct {
 	agent    *agent.Agent
 	surfaces *serve.Surfaces
 	board    *serve.Board
+	cluster  *cluster
+	node     *nodeName
 	systemd  *serve.Systemd
 	ready    bool
 	line     string // that systemd was told
@@ -55,11 +57,13 @@ func (f *flags) run(ctx context.Context, e *env) error {
 	if err != nil || f.check {
 		return err
 	}
-	d := &daemon{flags: f, level: &slog.LevelVar{}, file: file, board: &serve.Board{}, systemd: serve.NewSystemd(e.getenv, os.Getpid())}
+	d := &daemon{flags: f, level: &slog.LevelVar{}, file: file, board: &serve.Board{}, node: newNodeName(), systemd: serve.NewSystemd(e.getenv, os.Getpid())}
 	d.log = newLogger(e.err, d.level, conf)
 	if err := d.assemble(suite, conf); err != nil {
 		return err
 	}
+	d.cluster = newCluster(d, e.getenv)
+	d.cluster.apply(conf.Kubernetes)
 	return d.run(ctx, e.hup)
 }
 
@@ -108,6 +112,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	others.Go(func() { d.surfaces.Run(surfaces) })
 	others.Go(func() { d.systemd.Watch(surfaces, d.board.Turning) })
 	loop.Go(func() { d.watchConfig(ctx, hup) })
+	loop.Go(func() { d.cluster.run(ctx) })
 	<-ctx.Done()
 	d.tell(d.systemd.Stopping())
 	loop.Wait()
@@ -153,10 +158,12 @@ func (d *daemon) reloaded(err error) {
 	d.level.Set(conf.LogLevel)
 	d.agent.Configure(conf)
 	d.surfaces.Apply(d.flags.settings(conf))
+	d.cluster.apply(conf.Kubernetes)
 }
 
 // published tells the service manager. It is called by the loop after each state.
 func (d *daemon) published(s *status.Document) {
+	d.node.set(s.Node)
 	if s.Ready && !d.ready {
 		d.ready = true
 		d.tell(d.systemd.Ready())
