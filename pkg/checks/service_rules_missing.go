@@ -138,6 +138,11 @@ func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
 	if list, ok := truth(s); ok {
 		return missingByTruth(s, list)
 	}
+	return missingByLookUp(s)
+}
+
+// missingByLookUp tells of the Services that every pod needs.
+func missingByLookUp(s *facts.Snapshot) []check.Finding {
 	var missing, rejecting []facts.ServiceVIP
 	apiServer := false
 	for _, v := range s.ServiceVIPs {
@@ -201,12 +206,13 @@ func missingByTruth(s *facts.Snapshot, list []services.Difference) []check.Findi
 		}
 		evidence = append(evidence, check.Evidence{Fact: d.Want.Name + " at " + frontend(d.Want), Got: got, Want: outcome(d.Want)})
 	}
+	certain := lookedUp(s)
 	if len(names) == 0 {
-		return nil
+		return certain
 	}
 	slices.Sort(names)
 	f := check.Finding{
-		Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}, Fixes: []fix.Fix{startKubeProxy(s)},
+		ByTruth: true, Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}, Fixes: []fix.Fix{startKubeProxy(s)},
 		Message: "this node has no rules for " + someNames(names) + ": pods here cannot use them",
 	}
 	const most = 12
@@ -215,7 +221,18 @@ func missingByTruth(s *facts.Snapshot, list []services.Difference) []check.Findi
 		f.Evidence = append(f.Evidence, check.Evidence{Fact: "more without rules", Got: fmt.Sprint(more)})
 	}
 	f.Evidence = append(append(f.Evidence, truthEvidence(s)), proxyEvidence(s)...)
+	f.ByTruth = len(certain) == 0
 	return []check.Finding{f}
+}
+
+// lookedUp tells of needed Services of which the API server told and that were looked up by themselves, perhaps later than all rules were read.
+func lookedUp(s *facts.Snapshot) []check.Finding {
+	only := *s
+	only.ServiceVIPs = slices.DeleteFunc(slices.Clone(s.ServiceVIPs), func(v facts.ServiceVIP) bool {
+		service, _, _ := strings.Cut(v.Name, ":")
+		return v.Source != facts.SourceAPI || v.Found || justChanged(s, service)
+	})
+	return missingByLookUp(&only)
 }
 
 // canLookUp leaves out what cannot be looked up without its address, and addresses that need no rules, because a program on the node listens there:

@@ -13,14 +13,10 @@ import (
 	"time"
 )
 
-// Bounds of one question and its answer.
-const (
-	askTime  = 20 * time.Second
-	maxError = 64 << 10 // bytes of an answer that says why not
-	maxWhy   = 300      // bytes of it that are told
-)
+// askTime is how long one question and its answer may take.
+const askTime = 20 * time.Second
 
-// Client asks the API server for one thing at a time. It does not try again: when to do that is known to the caller, who sees why it failed, see [StatusError].
+// Client asks the API server for one thing at a time. It does not try again: when to do that is known to the caller, who sees why it failed, see [Refused].
 // It may be used by several goroutines.
 type Client struct {
 	access *Access
@@ -73,11 +69,17 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
-	return c.EachOf(ctx, path, nil, item)
+	return c.each(ctx, path, nil, func(d *json.Decoder) error {
+		var o json.RawMessage
+		if err := d.Decode(&o); err != nil {
+			return err
+		}
+		return item(o)
+	})
 }
 
-// EachOf is Each for the items that selectors leave.
-func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
+// each is Each for the items that selectors leave, which item takes off the decoder.
+func (c *Client) each(ctx context.Context, path string, selectors url.Values, item func(*json.Decoder) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
 	maps.Copy(query, selectors)
 	for {
@@ -85,12 +87,9 @@ func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, 
 		err := c.answer(ctx, http.MethodGet, path, query, "", nil, func(body io.Reader) (err error) {
 			b := &bounded{r: body, left: maxObject}
 			_, next, err = listPage(b, func(d *json.Decoder) error {
-				var o json.RawMessage
-				if err := d.Decode(&o); err != nil {
-					return err
-				}
+				err := item(d)
 				b.left = maxObject
-				return item(o)
+				return err
 			})
 			return err
 		})
@@ -121,10 +120,10 @@ func (c *Client) answer(ctx context.Context, method, path string, query url.Valu
 	defer cancel()
 	answer, err := c.send(ctx, method, path, query, kind, body)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
+		return fmt.Errorf("%s %s: %w", method, path, brief(err))
 	}
 	if answer.StatusCode < 200 || answer.StatusCode > 299 {
-		err = statusOf(answer, path)
+		err = refusedBy(answer, path)
 	} else {
 		err = read(answer.Body)
 	}
@@ -157,10 +156,5 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
-	answer, err := c.http.Do(r)
-	var failed *url.Error
-	if errors.As(err, &failed) { // it would name the address once more
-		err = failed.Err
-	}
-	return answer, err
+	return c.http.Do(r)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -110,7 +111,7 @@ func (l *Login) Run(ctx context.Context, a *Access, t Terminal) (*Access, error)
 			return fail("what it wrote is %w", ErrTooLarge)
 		}
 		if errors.Is(err, exec.ErrNotFound) && l.Hint != "" {
-			return fail("%w: %s", err, oneLine(l.Hint))
+			return fail("%w: %s", err, strings.Join(strings.Fields(l.Hint), " "))
 		}
 		return fail("%w", err)
 	}

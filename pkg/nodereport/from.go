@@ -18,6 +18,9 @@ const (
 	maxMessage    = 400
 	maxPlan       = 300
 	maxWord       = 100
+	maxCheck      = 63
+	maxFindings   = 100
+	maxPods       = 1000
 	metadataBytes = 1 << 10
 )
 
@@ -51,7 +54,7 @@ func From(d *status.Document, s *facts.Snapshot, m *Memory) Status {
 	room := MaxBytes - metadataBytes - size(r) - len(`"findings":[],"omitted":00000,"podAddresses":[],"podsOmitted":00000,`)
 	for _, f := range all {
 		n := size(f) + 1
-		if n > room { // and no smaller, less severe one in its place
+		if n > room || len(r.Findings) == maxFindings { // and no smaller, less severe one in its place
 			break
 		}
 		room -= n
@@ -60,7 +63,7 @@ func From(d *status.Document, s *facts.Snapshot, m *Memory) Status {
 	r.Omitted = len(all) - len(r.Findings)
 	for _, a := range pods {
 		n := len(a.String()) + 3
-		if n > room || r.Omitted > 0 {
+		if n > room || r.Omitted > 0 || len(r.Network.PodAddresses) == maxPods {
 			break
 		}
 		room -= n
@@ -84,7 +87,7 @@ func Findings(d *status.Document, m *Memory) []Finding {
 			since = was.since
 		}
 		out = append(out, Finding{
-			Check: short(f.Check, maxWord), Severity: f.Severity, Object: object, Message: short(f.Message, maxMessage), Since: since.UTC(), Plan: short(f.Plan, maxPlan),
+			Check: short(f.Check, maxCheck), Severity: f.Severity, Object: object, Message: short(f.Message, maxMessage), Since: since.UTC(), Plan: short(f.Plan, maxPlan),
 		})
 	}
 	slices.SortStableFunc(out, func(a, b Finding) int {
