@@ -37,7 +37,7 @@ type daemon struct {
 // pace is as quick as tests can be.
 func pace() herald.Pace {
 	return herald.Pace{
-		Settle: 200 * time.Millisecond, Look: time.Second, Absent: 300 * time.Millisecond, Refused: 500 * time.Millisecond, Taint: time.Second, Proof: 300 * time.Millisecond,
+		Settle: 200 * time.Millisecond, Look: time.Second, Absent: 300 * time.Millisecond, Refused: 500 * time.Millisecond, Taint: time.Second, Spread: 100 * time.Millisecond,
 	}
 }
 
