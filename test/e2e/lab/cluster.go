@@ -38,6 +38,8 @@ type Cluster struct {
 	server string // the API server's address
 	client *http.Client
 	nodes  int
+	api    *Process // the API server
+	args   []string // its command line
 }
 
 // Outside is a control plane that runs elsewhere, by the address at which this machine reaches its API server: that of the guest's host.
@@ -69,19 +71,41 @@ func NewCluster(t TB) *Cluster {
 		t.Fatalf("%v", err)
 	}
 	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
-	server := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir="+filepath.Join(dir, "certs"),
-		"--bind-address=0.0.0.0", "--advertise-address="+controlPlane, "--secure-port=6443", "--service-cluster-ip-range="+ServiceCIDR+","+ServiceV6,
-		"--token-auth-file="+tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
-		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file="+key, "--service-account-signing-key-file="+key)
-	WaitFor(t, 90*time.Second, "the API server", func() (bool, string) {
-		body, err := c.do(http.MethodGet, "/readyz", nil)
-		if err != nil {
-			return false, err.Error() + tail(server.Log)
-		}
-		return string(body) == "ok", string(body) + tail(server.Log)
-	})
+	c.args = []string{
+		filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir=" + filepath.Join(dir, "certs"),
+		"--bind-address=0.0.0.0", "--advertise-address=" + controlPlane, "--secure-port=6443", "--service-cluster-ip-range=" + ServiceCIDR + "," + ServiceV6,
+		"--token-auth-file=" + tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
+		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
+	}
+	c.StartServer()
 	c.createDNS()
 	return c
+}
+
+// StartServer starts the API server and waits until it is ready.
+func (c *Cluster) StartServer() {
+	c.t.Helper()
+	c.api = c.NS.Start(c.args[0], c.args[1:]...)
+	WaitFor(c.t, 90*time.Second, "the API server", func() (bool, string) {
+		body, err := c.do(http.MethodGet, "/readyz", nil)
+		if err != nil {
+			return false, err.Error() + tail(c.api.Log)
+		}
+		return string(body) == "ok", string(body) + tail(c.api.Log)
+	})
+}
+
+// StopServer ends the API server at once; what it knows stays in etcd.
+func (c *Cluster) StopServer() { c.api.Stop() }
+
+// Kubeconfig writes a file by which a node reaches the API server, with every right, and gives its path.
+func (c *Cluster) Kubeconfig() string {
+	c.t.Helper()
+	path := filepath.Join(c.t.TempDir(), "kubeconfig")
+	if err := WriteKubeconfig(path, c.server); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	return path
 }
 
 func writeSecrets(tokens, key string) error {
