@@ -68,7 +68,15 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
+	return c.EachLabelled(ctx, path, "", item)
+}
+
+// EachLabelled is Each of those that have a label; empty: all.
+func (c *Client) EachLabelled(ctx context.Context, path, label string, item func(json.RawMessage) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
+	if label != "" {
+		query.Set("labelSelector", label)
+	}
 	for {
 		var next string
 		err := c.answer(ctx, http.MethodGet, path, query, "", nil, func(body io.Reader) (err error) {
