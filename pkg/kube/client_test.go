@@ -160,7 +160,9 @@ func TestEach(t *testing.T) {
 
 // TestClientHangs gives up on a server that says nothing.
 func TestClientHangs(t *testing.T) {
-	c := answering(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	end := make(chan struct{})
+	c := answering(t, func(http.ResponseWriter, *http.Request) { <-end })
+	t.Cleanup(func() { close(end) }) // before the server is closed, which waits
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	if err := c.Get(ctx, "/x", nil, nil); err == nil || Refused(err) {

@@ -274,26 +274,30 @@ func TestCensus(t *testing.T) {
 		return out
 	}
 	for _, tt := range []struct {
-		name          string
-		c             census
-		spared, keeps bool // u00; and t01
+		name   string
+		c      census
+		spared bool // u00
 	}{
-		{"a cluster of one", census{1, nil, names("u", 1)}, false, false},
-		{"a small cluster", census{9, nil, names("u", 9)}, false, false},
-		{"ten nodes", census{10, nil, names("u", 10)}, true, false},
-		{"ten nodes, one is tainted", census{10, names("t", 1), names("u", 9)}, false, false},
-		{"twenty nodes, two are tainted", census{20, names("t", 2), names("u", 18)}, false, true},
-		{"twenty nodes, one is tainted", census{20, names("t", 1), names("u", 18)}, true, false},
-		{"it is the last that is ready", census{20, nil, names("u", 1)}, false, false},
-		{"nobody else is ready", census{20, names("t", 2), nil}, false, false},
-		{"three took it at once", census{20, names("t", 3), names("u", 17)}, false, true},
-		{"two took it where one may", census{19, names("t", 2), names("u", 17)}, false, false},
+		{"a cluster of one", census{1, nil, nil, names("u", 1)}, false},
+		{"a small cluster", census{9, nil, nil, names("u", 9)}, false},
+		{"ten nodes", census{10, nil, nil, names("u", 10)}, true},
+		{"ten nodes, one is tainted", census{10, nil, names("t", 1), names("u", 9)}, false},
+		{"twenty nodes, one is tainted", census{20, nil, names("t", 1), names("u", 18)}, true},
+		{"its own claim", census{10, nil, names("u", 1), names("v", 9)}, true},
+		{"another's claim", census{10, nil, names("u", 2), names("v", 8)}, false},
+		{"it is the last that is ready", census{20, nil, nil, names("u", 1)}, false},
+		{"nobody else is ready", census{20, nil, names("t", 1), nil}, false},
 	} {
 		if got := tt.c.spare("u00") == ""; got != tt.spared {
 			t.Errorf("%s: spare %t; want %t", tt.name, got, tt.spared)
 		}
-		if got := tt.c.keeps("t01"); got != tt.keeps {
-			t.Errorf("%s: keeps %t; want %t", tt.name, got, tt.keeps)
+	}
+	now := time.Now()
+	for claim, counts := range map[string]bool{
+		"": false, "soon": false, "99999999999999999999": false, "9223372036854775807": false, "0": false, fmt.Sprint(now.Unix()): true, fmt.Sprint(now.Unix() - 360): false, fmt.Sprint(now.Unix() + 120): true,
+	} {
+		if holds(claim, now) != counts {
+			t.Errorf("a claim of %q counts: %t; want %t", claim, !counts, counts)
 		}
 	}
 }

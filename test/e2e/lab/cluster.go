@@ -35,7 +35,7 @@ type Cluster struct {
 	dir    string // of its files
 	server string // the API server's address
 	client *http.Client
-	api    *Process // of NewCluster
+	api    *Process // the API server of NewCluster
 	nodes  int
 }
 
@@ -50,7 +50,7 @@ func Outside(t TB, server string) *Cluster {
 func NewCluster(t TB) *Cluster {
 	t.Helper()
 	c := newCluster(t)
-	c.StartAPI()
+	c.StartServer()
 	c.createDNS()
 	return c
 }
