@@ -28,7 +28,7 @@ func TestSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Proxy(n, facts.ModeNFTables)
-	n.Sh("ip link add flannel.1 mtu 1450 type vxlan id 1 dev eth0 dstport 8472 nolearning; ip link set flannel.1 up")
+	n.Sh("ip link add flannel.1 mtu 1450 type vxlan id 1 local 10.99.0.11 df set dstport 8472 nolearning; ip link set flannel.1 up")
 	kubeconfig := c.Kubeconfig()
 	d := newDaemon(t, n, "audit", "kubernetes: {access: "+kubeconfig+", node: "+n.Name+", startupTaint: true}").start()
 	kubectl := func(args string) string {
