@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ does not wait for them.`,
 	flags.SortFlags = false
 	flags.StringVar(&w.remove, "remove", "", "delete this DaemonSet first, `NAMESPACE/NAME`")
 	flags.StringVar(&w.retired, "retired", "", "wait until the pods of this DaemonSet are ready, `NAMESPACE/NAME`")
-	flags.StringVar(&w.kubeconfig, "kubeconfig", "", "how the API server is reached, `FILE` (default: by the service account of the pod that this runs in)")
+	flags.StringVar(&w.kubeconfig, "kubeconfig", "", "how the API server is reached, `FILE` (default: in a pod its service account, else $KUBECONFIG)")
 	flags.DurationVar(&w.timeout, "timeout", 4*time.Minute, "give up after this `TIME`")
 	return c
 }
@@ -111,13 +112,23 @@ func (w *withdrawCommand) set(flag, text string) (*depart.Set, error) {
 }
 
 func (w *withdrawCommand) client() (*kube.Client, error) {
-	var a *kube.Access
-	var err error
-	if w.kubeconfig != "" {
-		a, err = kube.Kubeconfig(w.kubeconfig)
-	} else if a, err = kube.InCluster(w.env.getenv); errors.Is(err, kube.ErrNotInCluster) {
-		err = fmt.Errorf("%w: give --kubeconfig", err)
+	path := w.kubeconfig
+	if path == "" {
+		a, err := kube.InCluster(w.env.getenv)
+		if err == nil {
+			return kube.NewClient(a)
+		}
+		if !errors.Is(err, kube.ErrNotInCluster) {
+			return nil, err
+		}
+		if list := filepath.SplitList(w.env.getenv("KUBECONFIG")); len(list) > 0 {
+			path = list[0]
+		}
 	}
+	if path == "" {
+		return nil, errors.New("no cluster is known: give --kubeconfig FILE or set KUBECONFIG")
+	}
+	a, err := kube.Kubeconfig(path)
 	if err != nil {
 		return nil, err
 	}
