@@ -92,7 +92,9 @@ func clusterFindings(t *testing.T, objects ...[]byte) (out []string) {
 		t.Fatal(err)
 	}
 	text, err := lab.Netmendctl("cluster", "--from", file, "-o", "json", "--fail-on", "critical").Output()
-	var d struct{ Findings []struct{ Check, Severity, Where string } }
+	var d struct {
+		Findings []struct{ Check, Severity, Where string }
+	}
 	if bad := json.Unmarshal(text, &d); bad != nil {
 		t.Fatalf("%v, %v: %s", err, bad, text)
 	}
