@@ -9,7 +9,7 @@ vcs := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 .PHONY: help
 help: ## say what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## put static programs into bin/
@@ -24,6 +24,11 @@ audit: build ## audit this machine and change nothing (more options: bin/netmend
 .PHONY: test
 test: ## run every test; as root it installs the packages that they need
 	@GO='$(GO)' scripts/test.sh
+
+.PHONY: e2e-cluster
+e2e-cluster: ## run netmend on a real Kubernetes cluster of two nodes, which it builds and starts here (root)
+	@scripts/packages.sh $(shell cat scripts/packages.txt)
+	@$(GO) test -count=1 -timeout 40m -v ./test/cluster
 
 .PHONY: demo
 demo: ## play an incident with real packets: the fault, its audit, the mending (root, 30 seconds)

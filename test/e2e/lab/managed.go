@@ -35,7 +35,7 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 		args []string
 	}{
 		{"kube-controller-manager", []string{"--allocate-node-cidrs", "--cluster-cidr=" + PodCIDR, "--service-cluster-ip-range=" + ServiceCIDR, "--root-ca-file=" + m.file("server.crt"),
-			"--service-account-private-key-file=" + m.file("key"), "--secure-port=0", "--leader-elect=false"}},
+			"--service-account-private-key-file=" + m.file("key"), "--use-service-account-credentials", "--secure-port=0", "--leader-elect=false"}},
 		{"kube-scheduler", []string{"--secure-port=0", "--leader-elect=false"}},
 	} {
 		kubeconfig := m.file(c.name + ".kubeconfig")
@@ -72,11 +72,11 @@ func (m *Managed) writeIdentities(nodes []*Node) error {
 	return err
 }
 
-// StartServer starts the API server, for the first time or after [Process.Stop], and waits until it is ready.
+// StartServer starts the API server, for the first time or after [Process.Stop], and waits until it is ready. It refuses privileged containers.
 func (m *Managed) StartServer() {
 	m.t.Helper()
 	m.Server = m.startServer(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"),
-		"--kubelet-preferred-address-types=InternalIP", "--allow-privileged")
+		"--kubelet-preferred-address-types=InternalIP")
 }
 
 // Kubeconfig is that of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.
