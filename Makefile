@@ -43,6 +43,10 @@ lint: ## gofmt, vet, staticcheck, shellcheck, architecture, freshness of generat
 gen: ## write the generated files again: the list of checks, their pages, the README's table
 	@$(GO) run ./pkg/checks/internal/gen
 
+.PHONY: image
+image: ## make the container image as an OCI archive, bin/netmend-image.tar (root; ARCH=arm64 for another processor)
+	@GO='$(GO)' scripts/image.sh '$(ARCH)'
+
 .PHONY: bench
 bench: ## measure audits, the plugin and the idle daemon beside their peers, with many pods and Services (root, about 40 minutes)
 	@scripts/packages.sh $(shell cat scripts/packages.txt)

@@ -48,6 +48,7 @@ func TestCommandLine(t *testing.T) {
 		{"a wrong file", []string{"--check-config", "--config", bad}, exitFailed, "mode"},
 		{"a wrong file below the root", []string{"--root", dir}, exitFailed, "mode"},
 		{"a wrong mode", []string{"--mode", "mend", "--config", good}, exitFailed, `--mode "mend": it is audit or fix`},
+		{"a wrong node", []string{"--node-name", "Node 1", "--config", good}, exitFailed, `--node-name: "Node 1" is not a node's name`},
 		{"an argument", []string{"fix"}, exitFailed, `unexpected argument "fix"`},
 		{"a flag", []string{"--fix"}, exitFailed, "unknown flag"},
 		{"no node there", []string{"--config", good, "--root", dir, "--socket", filepath.Join(dir, "s"), "--node-state", filepath.Join(dir, "n")}, exitFailed, "open root"},
@@ -56,6 +57,22 @@ func TestCommandLine(t *testing.T) {
 		if code != c.code || !strings.Contains(out, c.want) || c.want == "" && out != "" {
 			t.Errorf("%s: %d %q; want %d and %q", c.name, code, out, c.code, c.want)
 		}
+	}
+}
+
+// TestNodeName holds who is heard before whom.
+func TestNodeName(t *testing.T) {
+	for _, c := range []struct{ flag, conf, env, want string }{
+		{"a", "b", "c", "a"}, {"", "b", "c", "b"}, {"", "", "c", "c"}, {"", "", "", ""},
+	} {
+		f := &flags{nodeName: c.flag, envNodeName: c.env}
+		got, err := f.apply(&config.Config{Kubernetes: config.Kubernetes{Node: c.conf}})
+		if err != nil || got.Kubernetes.Node != c.want {
+			t.Errorf("flag %q, configuration %q, environment %q: %v, %v; want %q", c.flag, c.conf, c.env, got, err, c.want)
+		}
+	}
+	if _, err := (&flags{envNodeName: "a/b"}).apply(&config.Config{}); err == nil {
+		t.Error("$NODE_NAME that is no name is taken")
 	}
 }
 

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -42,6 +43,7 @@ func systemEnv() *env {
 // flags are those of the command line; the rest is in the configuration.
 type flags struct {
 	root, netns, config, mode, plugin, socket, nodeState string
+	nodeName, envNodeName                                string // the latter is $NODE_NAME
 	check                                                bool
 }
 
@@ -57,7 +59,7 @@ func run(ctx context.Context, e *env) int {
 }
 
 func newRoot(e *env) *cobra.Command {
-	f := &flags{}
+	f := &flags{envNodeName: e.getenv("NODE_NAME")}
 	c := &cobra.Command{
 		Use:   "netmendd",
 		Short: "Look after the pod network of a Kubernetes node",
@@ -90,6 +92,7 @@ It needs root. It ends with 0 when it is told to end, and 2 where it could not b
 	flags.StringVar(&f.netns, "netns", "", "`PATH` of the network namespace in which the node lives (default: this one)")
 	flags.StringVar(&f.config, "config", "", "the configuration, `FILE` (default "+config.DefaultPath+" below --root; one that does not exist is empty)")
 	flags.StringVar(&f.mode, "mode", "", "audit or fix, whatever the configuration says")
+	flags.StringVar(&f.nodeName, "node-name", "", "the node's `NAME` in Kubernetes (default: as the configuration says, or else $NODE_NAME, or else the node's own)")
 	flags.StringVar(&f.plugin, "plugin", "", "the CNI plugin's program, `FILE` (default netmend beside this program)")
 	flags.StringVar(&f.socket, "socket", "", "the socket, `FILE` (default: as the configuration says, below --root)")
 	flags.StringVar(&f.nodeState, "node-state", "", "where the node's state is written for others, `FILE` (default "+serve.DefaultNodeState+" below --root)")
@@ -126,6 +129,15 @@ func (f *flags) apply(c *config.Config) (*config.Config, error) {
 	default:
 		return nil, fmt.Errorf("--mode %q: it is audit or fix", f.mode)
 	}
+	for _, n := range []struct{ from, name string }{{"--node-name", f.nodeName}, {"$NODE_NAME", f.envNodeName}} {
+		if n.name == "" {
+			continue
+		}
+		if err := config.NodeName(n.name); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.from, err)
+		}
+	}
+	with.Kubernetes.Node = cmp.Or(f.nodeName, c.Kubernetes.Node, f.envNodeName)
 	return &with, nil
 }
 

@@ -54,6 +54,9 @@ type Finding struct {
 	Message  string     `json:"message"` // one line with the values
 	Evidence []Evidence `json:"evidence,omitempty"`
 	Fixes    []fix.Fix  `json:"fixes,omitempty"` // the best first
+	// ByTruth says that it compares the node with what the Kubernetes API told. The two never change at one moment, so whoever looks again and again
+	// believes it when it has lasted.
+	ByTruth bool `json:"-"`
 }
 
 // Evidence is one fact that a finding rests on.

@@ -103,7 +103,7 @@ func deadByTruth(s *facts.Snapshot, list []services.Difference) (out []check.Fin
 			continue
 		}
 		f := check.Finding{
-			Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: cmp.Or(d.Want.Name, frontend(d.Want))}, Fixes: []fix.Fix{resetWeights(s)},
+			ByTruth: true, Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: cmp.Or(d.Want.Name, frontend(d.Want))}, Fixes: []fix.Fix{resetWeights(s)},
 			Message:  fmt.Sprintf("%s at %s gives no connections to %s: the weight is 0", d.Want.Name, frontend(d.Want), someAddrs(d.Dead)),
 			Evidence: []check.Evidence{{Fact: "destinations with weight", Got: outcome(d.Held), Want: outcome(d.Want)}, truthEvidence(s)},
 		}

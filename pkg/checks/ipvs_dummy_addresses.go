@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -69,7 +70,7 @@ func runIPVSDummyAddresses(s *facts.Snapshot) []check.Finding {
 			})
 		}
 	}
-	if !s.Has(facts.KindServices) || s.Intent.Cluster == nil || s.Intent.Cluster.Source == facts.SourceAPI && s.Intent.Cluster.Age > oldTruth || syncing(s) != "" {
+	if !s.Has(facts.KindServices) || s.Intent.Cluster == nil || tooOld(s.Intent.Cluster) != "" || syncing(s) != "" {
 		return out
 	}
 	return append(out, dummyByTruth(s, on, held)...)
@@ -101,7 +102,7 @@ func dummyByTruth(s *facts.Snapshot, on facts.Ref, held []netip.Addr) []check.Fi
 	}
 	var missing, left []string
 	for _, a := range held {
-		if wanted[a] == "" {
+		if wanted[a] == "" && !justChanged(s, "") {
 			left = append(left, a.String())
 		}
 	}
@@ -113,7 +114,8 @@ func dummyByTruth(s *facts.Snapshot, on facts.Ref, held []netip.Addr) []check.Fi
 		families = len(s.ServiceRules.Families)
 	}
 	for a, name := range wanted {
-		if !local(a) && (families != 1 || slices.Contains(s.ServiceRules.Families, map[bool]int{true: 4, false: 6}[a.Is4()])) {
+		service, _, _ := strings.Cut(name, ":")
+		if !local(a) && !justChanged(s, service) && (families != 1 || slices.Contains(s.ServiceRules.Families, map[bool]int{true: 4, false: 6}[a.Is4()])) {
 			missing = append(missing, name+" at "+a.String())
 		}
 	}
@@ -121,14 +123,14 @@ func dummyByTruth(s *facts.Snapshot, on facts.Ref, held []netip.Addr) []check.Fi
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		out = append(out, check.Finding{
-			Severity: check.Critical, On: on, Message: "kube-ipvs0 lacks the address of " + someNames(missing) + ": packets to it leave this node",
+			ByTruth: true, Severity: check.Critical, On: on, Message: "kube-ipvs0 lacks the address of " + someNames(missing) + ": packets to it leave this node",
 			Evidence: []check.Evidence{{Fact: "virtual IPs that are not on kube-ipvs0", Got: fmt.Sprint(len(missing)), Want: "0"}, truthEvidence(s)}, Fixes: []fix.Fix{syncKubeProxy(s)},
 		})
 	}
 	if len(left) > 0 {
 		slices.Sort(left)
 		out = append(out, check.Finding{
-			Severity: check.Warning, On: on, Message: "kube-ipvs0 has " + someNames(left) + ", which no Service has: who has it today cannot be reached from this node",
+			ByTruth: true, Severity: check.Warning, On: on, Message: "kube-ipvs0 has " + someNames(left) + ", which no Service has: who has it today cannot be reached from this node",
 			Evidence: []check.Evidence{{Fact: "addresses of kube-ipvs0 without a Service", Got: fmt.Sprint(len(left)), Want: "0"}, truthEvidence(s)}, Fixes: []fix.Fix{syncKubeProxy(s)},
 		})
 	}

@@ -61,11 +61,11 @@ func runKubeProxyNotReady(s *facts.Snapshot) []check.Finding {
 	state := s.Proxy.State
 	switch {
 	case pod != nil && pod.Name == "":
-		f.Message = "the DaemonSet " + pod.DaemonSet + " has no pod on this node"
+		f.ByTruth, f.Message = true, "the DaemonSet "+pod.DaemonSet+" has no pod on this node"
 	case pod != nil && pod.Phase != "Running":
-		f.Message = fmt.Sprintf("%s is %s on this node", pod.Name, cmp.Or(pod.Phase, "not running"))
+		f.ByTruth, f.Message = true, fmt.Sprintf("%s is %s on this node", pod.Name, cmp.Or(pod.Phase, "not running"))
 	case pod != nil && !pod.Ready && pod.Age > 60:
-		f.Message = fmt.Sprintf("%s has not been ready for %d s", pod.Name, pod.Age)
+		f.ByTruth, f.Message = true, fmt.Sprintf("%s has not been ready for %d s", pod.Name, pod.Age)
 	case stopped(s):
 		f.Message = "kubelet runs on this node and kube-proxy does not: Services stay as they are"
 		f.Evidence = append(f.Evidence, check.Evidence{Fact: "process kube-proxy", Got: "none", Want: "running"})
@@ -96,7 +96,7 @@ func runKubeProxyNotReady(s *facts.Snapshot) []check.Finding {
 // proxyPod is kube-proxy's pod, as long as what was told of it is not old.
 func proxyPod(s *facts.Snapshot) *facts.ProxyPod {
 	c := s.Intent.Cluster
-	if c == nil || !s.Has(facts.KindServices) || c.Source == facts.SourceAPI && c.Age > oldTruth {
+	if c == nil || !s.Has(facts.KindServices) || tooOld(c) != "" {
 		return nil
 	}
 	return c.Proxy

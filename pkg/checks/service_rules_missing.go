@@ -65,19 +65,14 @@ func servicesElsewhere(s *facts.Snapshot) string {
 		p = &facts.Proxy{}
 	}
 	running := agentAge(s, "kube-proxy")
-	written := p.State != nil && p.State.Synced > 0 && !p.State.Pending // its first rules: it says so itself
 	switch {
 	case p.Replaced != "":
 		return p.Replaced + " carries Services here"
 	case p.Mode == "" && running == nil && !s.Node.Kubelet:
 		return "neither kubelet nor kube-proxy is on this node"
-	case !written && p.Age > 0 && p.Age < youngAge:
-		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", p.Age)
-	case !written && running != nil && *running < youngAge:
-		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", *running)
 	}
-	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {
-		return fmt.Sprintf("kubelet has run for %d s: kube-proxy may be starting", *age)
+	if why := rulesPending(s, p); why != "" {
+		return why
 	}
 	if p.Mode == "" && (running == nil || embeddedProxy(s)) {
 		for _, other := range [][2]string{
@@ -91,6 +86,33 @@ func servicesElsewhere(s *facts.Snapshot) string {
 		if running != nil {
 			return "kube-proxy is a part of kubelet's program here and has left nothing in the kernel: it can be switched off"
 		}
+	}
+	return ""
+}
+
+// ServicesPending says why kube-proxy may not have written its first rules yet; empty where it has, or somebody else carries Services.
+func ServicesPending(s *facts.Snapshot) string {
+	p := s.Proxy
+	switch {
+	case p == nil:
+		p = &facts.Proxy{}
+	case p.Replaced != "":
+		return ""
+	}
+	return rulesPending(s, p)
+}
+
+func rulesPending(s *facts.Snapshot, p *facts.Proxy) string {
+	running := agentAge(s, "kube-proxy")
+	written := p.State != nil && p.State.Synced > 0 && !p.State.Pending // its first rules: it says so itself
+	switch {
+	case !written && p.Age > 0 && p.Age < youngAge:
+		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", p.Age)
+	case !written && running != nil && *running < youngAge:
+		return fmt.Sprintf("kube-proxy has run for %d s: rules may be pending", *running)
+	}
+	if age := agentAge(s, "kubelet"); p.Mode == "" && age != nil && *age < youngAge {
+		return fmt.Sprintf("kubelet has run for %d s: kube-proxy may be starting", *age)
 	}
 	return ""
 }
@@ -116,6 +138,11 @@ func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
 	if list, ok := truth(s); ok {
 		return missingByTruth(s, list)
 	}
+	return missingByLookUp(s)
+}
+
+// missingByLookUp tells of the Services that every pod needs.
+func missingByLookUp(s *facts.Snapshot) []check.Finding {
 	var missing, rejecting []facts.ServiceVIP
 	apiServer := false
 	for _, v := range s.ServiceVIPs {
@@ -179,12 +206,13 @@ func missingByTruth(s *facts.Snapshot, list []services.Difference) []check.Findi
 		}
 		evidence = append(evidence, check.Evidence{Fact: d.Want.Name + " at " + frontend(d.Want), Got: got, Want: outcome(d.Want)})
 	}
+	certain := lookedUp(s)
 	if len(names) == 0 {
-		return nil
+		return certain
 	}
 	slices.Sort(names)
 	f := check.Finding{
-		Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}, Fixes: []fix.Fix{startKubeProxy(s)},
+		ByTruth: true, Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"}, Fixes: []fix.Fix{startKubeProxy(s)},
 		Message: "this node has no rules for " + someNames(names) + ": pods here cannot use them",
 	}
 	const most = 12
@@ -193,7 +221,18 @@ func missingByTruth(s *facts.Snapshot, list []services.Difference) []check.Findi
 		f.Evidence = append(f.Evidence, check.Evidence{Fact: "more without rules", Got: fmt.Sprint(more)})
 	}
 	f.Evidence = append(append(f.Evidence, truthEvidence(s)), proxyEvidence(s)...)
+	f.ByTruth = len(certain) == 0
 	return []check.Finding{f}
+}
+
+// lookedUp tells of needed Services of which the API server told and that were looked up by themselves, perhaps later than all rules were read.
+func lookedUp(s *facts.Snapshot) []check.Finding {
+	only := *s
+	only.ServiceVIPs = slices.DeleteFunc(slices.Clone(s.ServiceVIPs), func(v facts.ServiceVIP) bool {
+		service, _, _ := strings.Cut(v.Name, ":")
+		return v.Source != facts.SourceAPI || v.Found || justChanged(s, service)
+	})
+	return missingByLookUp(&only)
 }
 
 // canLookUp leaves out what cannot be looked up without its address, and addresses that need no rules, because a program on the node listens there:

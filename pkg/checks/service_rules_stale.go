@@ -47,8 +47,9 @@ connections stay. In nftables mode its first sync leaves the chains of endpoints
 pkg/proxy/nftables/proxier.go), so one that somebody has changed is put right only by the hourly full sync, or where its tables are deleted
 before the restart. netmend does not write its rules. There is nothing to undo.
 
-**When it is no fault.** kube-proxy has just been told and writes (its metrics say that a sync is queued), or began less than two minutes ago; the
-API server was not heard for five minutes; the file with the Services is older than their last change; IPVS drains a backend that was removed,
+**When it is no fault.** kube-proxy has just been told and writes: its metrics say that a sync is queued, or the Service changed less than 15 seconds (and
+two ~minSyncPeriod~) ago. It began less than two minutes ago; the API server does not answer, has answered again for less than a minute after a longer silence, or was
+not heard for 150 seconds; the file with the Services is older than their last change; IPVS drains a backend that was removed,
 with weight 0 (~ipvs-dead-backends~ tells of those that should work); two Services ask for the same address. Another program carries Services.
 `),
 	Needs:    []facts.Kind{facts.KindServices, facts.KindServiceRules, facts.KindProxy},
@@ -88,7 +89,7 @@ func runServiceRulesStale(s *facts.Snapshot) []check.Finding {
 	}
 	if rest := names[len(out):]; len(rest) > 0 {
 		f := check.Finding{
-			Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"},
+			ByTruth: true, Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"},
 			Message:  fmt.Sprintf("the rules of %d more Services differ too: %s", len(rest), someNames(rest)),
 			Evidence: append([]check.Evidence{truthEvidence(s)}, proxyEvidence(s)...), Fixes: []fix.Fix{syncKubeProxy(s)},
 		}
@@ -111,7 +112,7 @@ func onlyDead(d *services.Difference) bool {
 }
 
 func staleService(s *facts.Snapshot, name string, list []services.Difference) check.Finding {
-	f := check.Finding{Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: name}, Fixes: []fix.Fix{syncKubeProxy(s)}}
+	f := check.Finding{ByTruth: true, Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: name}, Fixes: []fix.Fix{syncKubeProxy(s)}}
 	var extra, missing []netip.AddrPort
 	var gone, other []string
 	for i := range list {

@@ -1,6 +1,7 @@
 package checks
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -11,8 +12,9 @@ import (
 	"github.com/netmend/netmend/pkg/services"
 )
 
-// oldTruth is how long ago the API server may have told what it wants, in seconds: kube-proxy, which has its own connection, may know more by now.
-const oldTruth = 300
+// oldTruth is how long ago the API server may have told what it wants, in seconds: kube-proxy, which has its own connection, may know more by now. To whoever
+// follows it the API server says something each minute even where nothing changes (bookmarkFrequency of apiserver/pkg/storage/cacher).
+const oldTruth = 150
 
 // truthUnusable says why what the cluster wants cannot be compared with what the kernel holds; empty where it can.
 func truthUnusable(s *facts.Snapshot) string {
@@ -22,10 +24,37 @@ func truthUnusable(s *facts.Snapshot) string {
 		return "the cluster's Services are not known"
 	case r == nil || r.Mode == "":
 		return "nothing of kube-proxy is in the kernel"
-	case c.Source == facts.SourceAPI && c.Age > oldTruth:
+	}
+	return cmp.Or(tooOld(c), syncing(s))
+}
+
+// tooOld says why what was told is perhaps not so any more; empty where it is.
+func tooOld(c *facts.Cluster) string {
+	switch {
+	case c.Source != facts.SourceAPI: // whoever gives a file answers for it
+		return ""
+	case c.Unheard != "":
+		return fmt.Sprintf("%s; what it wanted is known from %d s ago", c.Unheard, c.Age)
+	case c.Age > oldTruth:
 		return fmt.Sprintf("the API server was heard %d s ago", c.Age)
 	}
-	return syncing(s)
+	return ""
+}
+
+// justChanged says whether kube-proxy may still be writing what is wanted of a Service, because that has just changed. Of rules that name no Service it is not known
+// whose they are.
+func justChanged(s *facts.Snapshot, service string) bool {
+	most := int64(services.Writing(proxyConfig(s)).Seconds())
+	return slices.ContainsFunc(s.Intent.Cluster.Recent, func(c facts.ServiceChange) bool {
+		return c.Age <= most && (service == "" || c.Service == "" || c.Service == service)
+	})
+}
+
+func proxyConfig(s *facts.Snapshot) *facts.ProxyConfig {
+	if s.Proxy == nil {
+		return nil
+	}
+	return s.Proxy.Config
 }
 
 // syncing says that kube-proxy is writing rules, or is about to; empty where it is at rest, or so late that it is stuck.
@@ -48,7 +77,11 @@ func truth(s *facts.Snapshot) (list []services.Difference, ok bool) {
 	if !s.Has(facts.KindServices) || !s.Has(facts.KindServiceRules) || truthUnusable(s) != "" {
 		return nil, false
 	}
-	return services.Compare(services.Want(s.Intent.Cluster, services.OptionsOf(s)), s.ServiceRules), true
+	list = services.Compare(services.Want(s.Intent.Cluster, services.OptionsOf(s)), s.ServiceRules)
+	if len(s.Intent.Cluster.Recent) > 0 {
+		list = slices.DeleteFunc(list, func(d services.Difference) bool { return justChanged(s, serviceOf(d.Path())) })
+	}
+	return list, true
 }
 
 // serviceOf is the Service of a path, without the port; empty where the kernel does not know it.

@@ -46,6 +46,8 @@ type Config struct {
 	LogLevel slog.Level
 	LogJSON  bool // else text
 
+	Kubernetes Kubernetes
+
 	Intent facts.Intent // what the node must have; what is empty is derived from the node's files
 }
 

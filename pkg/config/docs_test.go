@@ -16,6 +16,7 @@ func TestDocs(t *testing.T) {
 		for _, key := range []string{
 			"mode", "checks.NAME.severity", "checks.NAME.settle", "checks.NAME.fix", "checks.NAME.ignore", "http.listen", "http.hosts", "socket", "chain.keep", "chain.entry",
 			"intervals.fullAudit", "intervals.counterWindow", "log.level", "log.format", "podCIDRs", "nodePodCIDRs", "services",
+			"kubernetes.access", "kubernetes.node", "kubernetes.services", "kubernetes.report", "kubernetes.condition", "kubernetes.events", "kubernetes.startupTaint",
 		} {
 			if strings.HasSuffix(path, ".yaml") {
 				key = key[strings.LastIndexByte(key, '.')+1:]

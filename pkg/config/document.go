@@ -27,7 +27,8 @@ const (
 	maxCIDRs    = 64
 	maxServices = 64 // as many as the plugin looks up while a pod waits
 	maxFix      = 9
-	maxPath     = 100 // of a socket: sockaddr_un has 108 bytes, and a temporary name is a little longer
+	maxFile     = 4095 // PATH_MAX without the zero
+	maxPath     = 100  // of a socket: sockaddr_un has 108 bytes, and a temporary name is a little longer
 )
 
 // parser fills in a configuration.
@@ -64,6 +65,7 @@ func (p *parser) document(doc json.RawMessage) error {
 		"podCIDRs":     list(maxCIDRs, prefix(&c.Intent.PodCIDRs)),
 		"nodePodCIDRs": list(maxCIDRs, prefix(&c.Intent.NodePodCIDR)),
 		"services":     list(maxServices, p.service),
+		"kubernetes":   p.kubernetes,
 	})
 	if err := read(doc); err != nil {
 		return err

@@ -69,6 +69,15 @@ func TestParse(t *testing.T) {
 				Services: []facts.ServiceIntent{{Name: "a/b:c", VIP: netip.MustParseAddr("10.96.0.1"), Port: 53, Protocol: "udp", Source: "configuration"}},
 			}
 		}},
+		{"no Kubernetes", "kubernetes: {access: off, node: node1, report: false}", func(*config.Config) {}},
+		{"no Kubernetes, quoted", `kubernetes: {access: "off"}`, func(*config.Config) {}},
+		{"Kubernetes of a pod", "kubernetes: {access: in-cluster}", func(c *config.Config) {
+			c.Kubernetes = config.Kubernetes{Access: config.InCluster, Services: true, Report: true, Condition: true, Events: true}
+		}},
+		{"Kubernetes by a file", "kubernetes: {access: /etc/netmend/kubeconfig, node: a-1.example, services: false, report: false, condition: false, events: false, startupTaint: true}",
+			func(c *config.Config) {
+				c.Kubernetes = config.Kubernetes{Access: "/etc/netmend/kubeconfig", Node: "a-1.example", StartupTaint: true}
+			}},
 		{"comments and one document's marks", "# x\n...\n# end\n", func(*config.Config) {}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -128,6 +137,12 @@ func TestParseRefuses(t *testing.T) {
 		{"service without a port", head + "services: [{name: a/b, vip: 10.0.0.1}]", "configuration: services[0].port: it is missing"},
 		{"service's name", head + "services: [{name: b, vip: 10.0.0.1, port: 1}]", `configuration: services[0].name: "b" is not namespace/name:port, as kube-proxy calls it`},
 		{"service's port", head + "services: [{name: a/b, vip: 10.0.0.1, port: 70000}]", "configuration: services[0].port: 70000 is not a port"},
+		{"relative kubeconfig", head + "kubernetes: {access: kubeconfig}", `configuration: kubernetes.access: "kubeconfig" is not off, in-cluster or a clean absolute path of a kubeconfig`},
+		{"access by truth", head + "kubernetes: {access: true}", "configuration: kubernetes.access: true is not a text"},
+		{"a node in capitals", head + "kubernetes: {node: Node1}", `configuration: kubernetes.node: "Node1" is not a node's name: lower case letters, digits, - and . (kubectl get nodes)`},
+		{"a node that is a path", head + "kubernetes: {node: a/../b}", `configuration: kubernetes.node: "a/../b" is not a node's name: lower case letters, digits, - and . (kubectl get nodes)`},
+		{"a report to nobody", head + "kubernetes: {startupTaint: true, report: true}", "configuration: kubernetes.report: it needs kubernetes.access: in-cluster, or the path of a kubeconfig"},
+		{"unknown key of Kubernetes", head + "kubernetes: {acess: off}", "configuration: kubernetes.acess: unknown key: did you mean access?"},
 		{"terminal escapes", head + `mode: "\e[31m"`, `configuration: mode: "\x1b[31m" is not one of audit, fix`},
 		{"too large", head + strings.Repeat("#", config.MaxSize), "configuration has more than 256 KiB"},
 	} {

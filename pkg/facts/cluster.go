@@ -11,7 +11,19 @@ type Cluster struct {
 	Proxy  *ProxyPod       `json:"proxy,omitempty"` // nil where nothing was told of kube-proxy's pods
 	All    []Service       `json:"services,omitempty"`
 	Slices []EndpointSlice `json:"slices,omitempty"`
+
+	Unheard string          `json:"unheard,omitempty"` // why it cannot be known whether this is still so: the API server does not answer, or only again for a moment
+	Recent  []ServiceChange `json:"recent,omitempty"`  // what was told of a short while ago, so that kube-proxy may be writing it
 }
+
+// ServiceChange says that what is wanted of a Service has changed. An empty name is all of them.
+type ServiceChange struct {
+	Service string `json:"service,omitempty"` // namespace/name
+	Age     int64  `json:"age"`               // seconds since it was told
+}
+
+// RecentFor is for how many seconds a [Cluster] names what has changed.
+const RecentFor = 120
 
 // ClusterNode is what matters of this node's Node object.
 type ClusterNode struct {

@@ -14,7 +14,7 @@ func (c *Cluster) validate() error {
 	if c == nil {
 		return nil
 	}
-	if len(c.All) > maxServices || len(c.Slices) > maxSlices {
+	if len(c.All) > maxServices || len(c.Slices) > maxSlices || len(c.Recent) > maxServices {
 		return fmt.Errorf("%d Services with %d EndpointSlices: a cluster has no more than %d and %d", len(c.All), len(c.Slices), maxServices, maxSlices)
 	}
 	for i := range c.All {

@@ -212,7 +212,7 @@ func (o *Objects) add(text []byte) error {
 func (o *Objects) take(in *object) error {
 	switch in.Kind {
 	case kindService:
-		s, err := service(in)
+		s, err := service(in, o.intern)
 		if err != nil {
 			return err
 		}

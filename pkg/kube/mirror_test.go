@@ -186,6 +186,7 @@ func mirrored(t *testing.T, s *server, c *clock) *Mirror {
 	}
 	for _, r := range m.reflectors {
 		r.retry = func(int) time.Duration { return 10 * time.Millisecond }
+		r.refusal = r.retry
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -349,8 +350,8 @@ func FuzzWatch(f *testing.F) {
 	f.Add([]byte(`{"metadata":{"resourceVersion":"7"},"items":[{"metadata":{"name":"a","namespace":"b"}}]}`))
 	f.Add([]byte(`{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","resourceVersion":"8"}}}{"type":"ERROR","object":{"code":410}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		r := &reflector{kind: kindService, add: func(o *object) error { _, err := service(o); return err }}
-		_, _, _ = r.page(strings.NewReader(string(data))) // it must end and not panic
+		r := &reflector{kind: kindService, add: func(o *object) error { _, err := service(o, intern{}); return err }}
+		_, _, _ = listPage(strings.NewReader(string(data)), r.item) // it must end and not panic
 		d := json.NewDecoder(strings.NewReader(string(data)))
 		for {
 			var e event

@@ -15,21 +15,17 @@ import (
 
 // What a reflector waits for. The API server sends a bookmark about once a minute, so a watch that is silent for longer than quiet is dead.
 const (
-	quiet       = 3 * time.Minute
-	firstRetry  = 500 * time.Millisecond
-	lastRetry   = time.Minute
-	refusedWait = 5 * time.Minute // what is not allowed may be one day
-	pageSize    = 500
+	quiet    = 3 * time.Minute
+	pageSize = 500
 )
 
 // reflector follows one list of objects: it lists them page by page, then watches from there, and goes on where a watch ended. It holds no object itself.
 type reflector struct {
-	access *Access
-	client *http.Client
-	path   string
-	query  url.Values // selectors
-	kind   string     // of the objects, which in a list have none of their own
-	retry  func(attempt int) time.Duration
+	client         *Client
+	path           string
+	query          url.Values                      // selectors
+	kind           string                          // of the objects, which in a list have none of their own
+	retry, refusal func(attempt int) time.Duration // how long to wait after a failure, and after one that only an administrator can end
 
 	begin  func()              // a list begins: what was known before is not in it unless it comes again
 	add    func(*object) error // an object of a list, or a new or changed one
@@ -42,61 +38,57 @@ type reflector struct {
 // errGone says that the watch cannot go on from where it ended (410): list again.
 var errGone = errors.New("the API server has forgotten what comes after the last change")
 
-// statusError is an answer that is none.
-type statusError struct {
-	status int
-	path   string
-}
-
-func (e *statusError) Error() string { return fmt.Sprintf("%s: %s", e.path, http.StatusText(e.status)) }
-
 // run follows the list until the context ends.
 func (r *reflector) run(ctx context.Context) {
-	version := ""
+	version, from := "", cached
 	for attempt := 0; ctx.Err() == nil; {
 		var err error
-		if version == "" {
-			version, err = r.list(ctx)
+		watched := version != ""
+		if !watched {
+			if version, err = r.list(ctx, from); err == nil {
+				from = cached
+			}
 		} else {
 			var last string
+			began := time.Now()
 			if last, err = r.watch(ctx, version); last != "" {
 				version, attempt = last, 0
+			}
+			if last == "" && err == nil && time.Since(began) < shortest {
+				err = errShort
 			}
 		}
 		var status *statusError
 		switch {
 		case errors.Is(err, errGone):
-			version = ""
+			version, from = "", ""
 		case err == nil:
-			attempt = 0
+			if watched { // a list alone proves nothing: where the watch is refused it would be asked for again and again
+				attempt = 0
+			}
 			continue
-		case errors.As(err, &status) && refused(status.status):
+		case errors.Is(err, errShort): // whoever is asked again at once would be asked without end
+		case errors.As(err, &status) && Refused(status):
 			version = ""
 			r.failed(err)
-			sleep(ctx, refusedWait)
+			sleep(ctx, r.refusal(attempt))
+			attempt++
 			continue
-		default:
+		case ctx.Err() == nil:
 			r.failed(err)
 		}
-		sleep(ctx, r.retry(attempt))
+		wait := r.retry(attempt)
+		if status != nil && status.after > 0 {
+			wait = max(wait, status.after+rand.N(status.after/4+1)) // not all nodes at the same moment
+		}
+		sleep(ctx, wait)
 		attempt++
 	}
 }
 
-// backoff doubles from firstRetry to lastRetry. The random half keeps the nodes of a cluster apart when the API server comes back.
-func backoff(attempt int) time.Duration {
-	d := min(lastRetry, firstRetry<<min(attempt, 10))
-	return d/2 + rand.N(d/2+1)
-}
-
-func sleep(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
-	}
-}
+// cached is the version from which a list may be answered out of the API server's memory, as kube-proxy's is; an empty one is asked of etcd. That is done only
+// after the API server has said that its memory does not reach back, since a thousand nodes that begin at the same time would ask etcd for everything.
+const cached = "0"
 
 // get asks for a page of a list or for a watch.
 func (r *reflector) get(ctx context.Context, more url.Values) (io.ReadCloser, error) {
@@ -106,41 +98,40 @@ func (r *reflector) get(ctx context.Context, more url.Values) (io.ReadCloser, er
 			q[k] = v
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.access.Server+r.path+"?"+q.Encode(), nil)
+	answer, err := r.client.send(ctx, http.MethodGet, r.path, q, "", nil)
 	if err != nil {
-		return nil, err
-	}
-	if err := r.access.authorize(req); err != nil {
-		return nil, err
-	}
-	answer, err := r.client.Do(req)
-	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", r.path, brief(err))
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
 	}
-	err = answer.Body.Close()
+	refusal := refusedBy(answer, r.path)
 	if answer.StatusCode == http.StatusGone {
-		return nil, errors.Join(errGone, err)
+		refusal = errGone
 	}
-	return nil, errors.Join(&statusError{answer.StatusCode, r.path}, err)
+	if err := answer.Body.Close(); err != nil {
+		return nil, fmt.Errorf("%w; %w", refusal, err)
+	}
+	return nil, refusal
 }
 
-// list reads all objects and gives the version from which to watch.
-func (r *reflector) list(ctx context.Context) (version string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, quiet)
+// list reads all objects and gives the version from which to watch. From is the least version that they may have.
+func (r *reflector) list(ctx context.Context, from string) (version string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, quiet, errQuiet)
 	defer cancel()
 	r.begin()
 	more := url.Values{"limit": {strconv.Itoa(pageSize)}}
+	if from != "" {
+		more.Set("resourceVersion", from)
+	}
 	for {
 		body, err := r.get(ctx, more)
 		if err != nil {
 			return "", err
 		}
-		page, next, err := r.page(&limited{r: body, left: maxFile})
+		page, next, err := listPage(&limited{r: body, left: maxFile}, r.item)
 		if err := errors.Join(err, body.Close()); err != nil {
-			return "", fmt.Errorf("list %s: %w", r.path, err)
+			return "", r.cut(ctx, "list", err)
 		}
 		r.heard()
 		if version = page; next == "" {
@@ -148,71 +139,19 @@ func (r *reflector) list(ctx context.Context) (version string, err error) {
 			r.failed(nil)
 			return version, nil
 		}
-		more.Set("continue", next)
+		more.Set("continue", next) // it has its own version
+		more.Del("resourceVersion")
 	}
 }
 
-// page decodes one page item by item.
-func (r *reflector) page(body io.Reader) (version, next string, err error) {
-	d := json.NewDecoder(body)
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return "", "", errors.Join(errors.New("not a list"), err)
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return "", "", err
-		}
-		switch key {
-		case "metadata":
-			var m struct {
-				ResourceVersion string `json:"resourceVersion"`
-				Continue        string `json:"continue"`
-			}
-			if err := d.Decode(&m); err != nil {
-				return "", "", err
-			}
-			version, next = m.ResourceVersion, m.Continue
-		case "items":
-			if err := r.items(d); err != nil {
-				return "", "", err
-			}
-		default:
-			var rest json.RawMessage
-			if err := d.Decode(&rest); err != nil {
-				return "", "", err
-			}
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return "", "", err
-	}
-	if version == "" {
-		return "", "", errors.New("a list without a version")
-	}
-	return version, next, nil
-}
-
-func (r *reflector) items(d *json.Decoder) error {
-	t, err := d.Token()
-	if err != nil || t == nil {
+// item takes one object off a list.
+func (r *reflector) item(d *json.Decoder) error {
+	var o object
+	if err := d.Decode(&o); err != nil {
 		return err
 	}
-	if t != json.Delim('[') {
-		return errors.New("items are no list")
-	}
-	for d.More() {
-		var o object
-		if err := d.Decode(&o); err != nil {
-			return err
-		}
-		o.Kind = r.kind
-		if err := r.add(&o); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
+	o.Kind = r.kind
+	return r.add(&o)
 }
 
 // event is one line of a watch.
@@ -220,7 +159,8 @@ type event struct {
 	Type   string `json:"type"`
 	Object struct {
 		object
-		Code int `json:"code"` // of a Status
+		Code    int    `json:"code"` // of a Status
+		Message string `json:"message"`
 	} `json:"object"`
 }
 
@@ -242,8 +182,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 // watch follows changes from a version on, until the API server ends it, which is no error, or nothing is heard for too long. last is the version of the last
 // change; empty where there was none.
 func (r *reflector) watch(ctx context.Context, version string) (last string, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	seconds := 240 + rand.IntN(240)
 	body, err := r.get(ctx, url.Values{
 		"watch": {"1"}, "resourceVersion": {version}, "allowWatchBookmarks": {"true"}, "timeoutSeconds": {strconv.Itoa(seconds)},
@@ -254,7 +194,7 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 	defer body.Close()
 	r.heard()
 	r.failed(nil)
-	silent := time.AfterFunc(quiet, cancel)
+	silent := time.AfterFunc(quiet, func() { cancel(errQuiet) })
 	defer silent.Stop()
 	b := &bounded{r: body, left: maxObject}
 	d := json.NewDecoder(b)
@@ -265,7 +205,7 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 		case errors.Is(err, io.EOF):
 			return last, nil
 		case err != nil:
-			return last, fmt.Errorf("watch %s: %w", r.path, err)
+			return last, r.cut(ctx, "watch", err)
 		}
 		b.left = maxObject
 		silent.Reset(quiet)
@@ -283,7 +223,7 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 			if e.Object.Code == http.StatusGone {
 				return last, errGone
 			}
-			return last, &statusError{e.Object.Code, r.path}
+			return last, &statusError{status: e.Object.Code, path: r.path, says: clip(e.Object.Message)}
 		default:
 			return last, fmt.Errorf("watch %s: unknown event %.50q", r.path, e.Type)
 		}

@@ -10,7 +10,7 @@ import (
 const defaultAffinity = 10800
 
 // service takes what decides from a Service.
-func service(o *object) (facts.Service, error) {
+func service(o *object, in intern) (facts.Service, error) {
 	s := facts.Service{
 		Name: o.name(), Type: o.Spec.Type, Proxy: labelled(o.Metadata.Labels.ProxyName), Headless: o.Metadata.Labels.Headless != nil,
 		ExternalLocal: o.Spec.External == "Local", InternalLocal: o.Spec.Internal == "Local",
@@ -22,6 +22,7 @@ func service(o *object) (facts.Service, error) {
 	case "":
 		s.Type = facts.TypeClusterIP
 	case facts.TypeClusterIP, facts.TypeNodePort, facts.TypeLoadBalancer, facts.TypeExternalName:
+		s.Type = in.share(s.Type)
 	default:
 		return s, o.wrong("unknown type %.50q", s.Type)
 	}
@@ -38,8 +39,11 @@ func service(o *object) (facts.Service, error) {
 	if s.HealthPort, err = number(o.Spec.HealthPort); err != nil {
 		return s, o.wrong("healthCheckNodePort: %v", err)
 	}
+	if n := len(o.Spec.Ports); n > 0 {
+		s.Ports = make([]facts.ServicePort, 0, n)
+	}
 	for _, p := range o.Spec.Ports {
-		port, err := servicePort(&p)
+		port, err := servicePort(&p, in)
 		if err != nil {
 			return s, o.wrong("%v", err)
 		}
@@ -48,9 +52,9 @@ func service(o *object) (facts.Service, error) {
 	return s, nil
 }
 
-func servicePort(p *apiPort) (out facts.ServicePort, err error) {
+func servicePort(p *apiPort, in intern) (out facts.ServicePort, err error) {
 	if p.Name != nil {
-		out.Name = *p.Name
+		out.Name = in.share(*p.Name)
 	}
 	if p.Port == nil {
 		p.Port = new(int32)
@@ -107,12 +111,18 @@ func serviceAddresses(o *object, s *facts.Service) error {
 	return nil
 }
 
-// intern shares strings that occur over and over: names of nodes and zones.
+// intern shares strings that occur over and over: names of nodes, zones and ports.
 type intern map[string]string
+
+// maxShared is more than there are nodes in a cluster; where names come and go for months, it begins anew.
+const maxShared = 1 << 14
 
 func (in intern) share(s string) string {
 	if known, ok := in[s]; ok {
 		return known
+	}
+	if len(in) >= maxShared {
+		clear(in)
 	}
 	in[s] = s
 	return s
@@ -136,6 +146,9 @@ func endpointSlice(o *object, in intern) (s facts.EndpointSlice, ok bool, err er
 		s.Family = 6
 	default:
 		return s, false, o.wrong("unknown addressType %.50q", o.AddressType)
+	}
+	if n := len(o.Ports); n > 0 {
+		s.Ports = make([]facts.EndpointPort, 0, n)
 	}
 	for _, p := range o.Ports {
 		if p.Name == nil || p.Port == nil || *p.Port == 0 {

@@ -54,7 +54,8 @@ type Report struct {
 	At       time.Time       `json:"at"` // when it was heard
 	Command  string          `json:"command"`
 	Network  string          `json:"network,omitempty"`
-	Pod      string          `json:"pod,omitempty"` // namespace/name
+	Pod      string          `json:"pod,omitempty"`    // namespace/name
+	PodUID   string          `json:"podUID,omitempty"` // of its object; empty where the runtime did not tell it
 	NetNS    string          `json:"netns,omitempty"`
 	Verdict  string          `json:"verdict"` // warn, refuse or error
 	Code     uint            `json:"code,omitempty"`
@@ -152,6 +153,7 @@ const (
 	CounterWindow = "counter-window" // the last window of the counters could be used
 	KernelWritten = "kernel-write"   // the kernel takes what is written to it
 	Checks        = "checks"         // every check ran to its end
+	Kubernetes    = "kubernetes"     // the API server is heard; told only where the configuration has access
 )
 
 // Condition is one thing that the daemon needs. OK is the healthy state of each.

@@ -30,7 +30,7 @@ var rooms = []room{
 		"what the CNI plugin and the daemon say to each other: both link it, so it holds no more than that"},
 	{"pkg/status", 3, []string{"pkg/facts", "pkg/check"}, nil,
 		"what the daemon knows, as data: whoever shows it links no more than that"},
-	{"pkg/nodereport", 4, []string{"pkg/facts", "pkg/check", "pkg/status"}, nil,
+	{"pkg/nodereport", 4, []string{"pkg/facts", "pkg/check", "pkg/checks", "pkg/status"}, nil,
 		"what nodes tell a cluster of themselves, as data: whoever reads or writes it brings the way to the API"},
 	{"pkg/cluster", 5, []string{"pkg/facts", "pkg/check", "pkg/nodereport"}, nil,
 		"what no single node sees is judged from the nodes' reports alone, so it is pure: it looks the same for reports from a file"},

@@ -102,7 +102,7 @@ func TestEveryField(t *testing.T) {
 		".Host.Tables.Chains.Rules.Src", ".Host.Tables.Chains.Rules.Dst",
 		// free text, in which names that occur elsewhere, addresses, paths, ids and quoted words are replaced
 		".Note", ".Missing.value", ".Host.Missing.value", ".Intent.Services.Source", ".ServiceVIPs.ServiceIntent.Source", ".ServiceVIPs.Detail", ".Proxy.Source", ".CNI.Files.Error",
-		".Intent.Cluster.Source", ".Intent.Cluster.Proxy.Reason", ".ServiceRules.Paths.Broken", ".ServiceRules.Paths.Unknown", ".ServiceRules.Paths.Trace",
+		".Intent.Cluster.Source", ".Intent.Cluster.Unheard", ".Intent.Cluster.Proxy.Reason", ".ServiceRules.Paths.Broken", ".ServiceRules.Paths.Unknown", ".ServiceRules.Paths.Trace",
 		// words of the API and of kube-proxy
 		".Intent.Cluster.All.Type", ".Intent.Cluster.All.Ports.Protocol", ".Intent.Cluster.Slices.Ports.Protocol", ".Intent.Cluster.Proxy.Phase", ".ServiceRules.Mode",
 		".ServiceRules.Paths.Kind", ".ServiceRules.Paths.Scope", ".ServiceRules.Paths.Protocol", ".ServiceRules.Paths.Verdict", ".Proxy.Config.Mode", ".Proxy.Config.DetectLocal",

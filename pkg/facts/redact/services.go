@@ -39,6 +39,11 @@ func (r *redactor) cluster(c *facts.Cluster) {
 	for i := range c.Slices {
 		r.slice(&c.Slices[i])
 	}
+	for i := range c.Recent {
+		if c.Recent[i].Service != "" {
+			r.word(&c.Recent[i].Service)
+		}
+	}
 }
 
 func (r *redactor) slice(s *facts.EndpointSlice) {
@@ -122,6 +127,7 @@ func (r *redactor) proxyConfig(p *facts.Proxy) {
 func (r *redactor) serviceTexts(s *facts.Snapshot) {
 	if c := s.Intent.Cluster; c != nil {
 		r.text(&c.Source)
+		r.text(&c.Unheard)
 		if c.Proxy != nil {
 			r.text(&c.Proxy.Reason)
 		}
