@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -60,23 +59,8 @@ func newCluster(t *testing.T, archives ...string) *cluster {
 	for _, w := range c.workers {
 		c.until(w.Name+" to be ready", "True", "get", "node", w.Name, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 	}
+	t.Cleanup(c.linger) // and then the others
 	return c
-}
-
-// image builds one of this source tree's programs into an image, and gives its archive.
-func image(t *testing.T, name, pkg string) (archive string) {
-	t.Helper()
-	dir := t.TempDir()
-	program := filepath.Join(dir, filepath.Base(pkg))
-	archive = program + ".tar"
-	err := lab.Build(program, pkg)
-	if err == nil {
-		err = containerd.WriteImage(archive, name, program)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return archive
 }
 
 func (c *cluster) kubectl(args ...string) (string, error) {
@@ -171,20 +155,4 @@ func decode[T any](c *cluster, args ...string) (v T) {
 		c.t.Fatal(err)
 	}
 	return v
-}
-
-func TestCluster(t *testing.T) {
-	c := newCluster(t)
-	t.Log(c.must("get", "nodes", "-o", "wide"))
-	var pods [2]string
-	for i, w := range c.workers {
-		pods[i] = c.pod(w, "web-"+string(rune('a'+i)))
-	}
-	for i, w := range c.workers {
-		answer, took, err := c.ask(w, pods[i], "http://"+pods[1-i]+":8080/")
-		t.Log(answer, took, err)
-		if want := "web-" + string(rune('a'+1-i)); err != nil || answer != want {
-			t.Errorf("from a pod of %s to one of the other node: %q, %v; want %q", w.Name, answer, err, want)
-		}
-	}
 }

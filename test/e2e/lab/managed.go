@@ -44,7 +44,7 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 		}
 		m.ShowLog(t, m.NS.Start(filepath.Join(programs, c.name), append(c.args, "--kubeconfig="+kubeconfig)...))
 	}
-	if err := os.WriteFile(m.file("admin.kubeconfig"), []byte(m.Kubeconfig(token)), 0o600); err != nil {
+	if err := os.WriteFile(m.AdminConfig(), []byte(m.Kubeconfig(token)), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
 	return m
@@ -84,6 +84,9 @@ func (m *Managed) Kubeconfig(token string) string {
 	return Kubeconfig(controlPlane, token, m.certificate)
 }
 
+// AdminConfig is the path of the administrator's kubeconfig. The control plane is reached from its namespace only.
+func (m *Managed) AdminConfig() string { return m.file("admin.kubeconfig") }
+
 // Program is the path of kubelet, kube-proxy or kubectl.
 func (m *Managed) Program(name string) string {
 	if name == "kube-proxy" {
@@ -94,7 +97,7 @@ func (m *Managed) Program(name string) string {
 
 // Admin runs a program as the cluster's administrator, such as kubectl and helm, and gives what it prints.
 func (m *Managed) Admin(program string, args ...string) (string, error) {
-	cmd := m.NS.Command("env", append([]string{"KUBECONFIG=" + m.file("admin.kubeconfig"), "HOME=" + m.dir, program}, args...)...)
+	cmd := m.NS.Command("env", append([]string{"KUBECONFIG=" + m.AdminConfig(), "HOME=" + m.dir, program}, args...)...)
 	return runShell(cmd, filepath.Base(program)+" "+strings.Join(args, " "))
 }
 

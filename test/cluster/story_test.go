@@ -1,0 +1,92 @@
+package cluster
+
+import (
+	"flag"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+var lingering = flag.Duration("linger", 0, "how long a cluster stays on which something failed, for somebody to look at")
+
+// TestCluster is the life of netmend on a cluster. Each step needs those before it.
+func TestCluster(t *testing.T) {
+	c := newCluster(t, netmendImage(t))
+	for _, step := range []struct {
+		name string
+		run  func(*cluster)
+	}{
+		{"pods reach each other", (*cluster).testPods},
+		{"install", (*cluster).testInstall},
+	} {
+		if !t.Run(step.name, func(t *testing.T) {
+			outer := c.t
+			c.t = t
+			defer func() { c.t = outer }()
+			start := time.Now()
+			step.run(c)
+			t.Logf("%.1f s", time.Since(start).Seconds())
+		}) {
+			t.Fatal("what follows needs this step")
+		}
+	}
+}
+
+// linger keeps a cluster on which something failed.
+func (c *cluster) linger() {
+	if !c.t.Failed() || *lingering == 0 {
+		return
+	}
+	for _, w := range c.workers {
+		fmt.Println(w.Name, "below", w.Root, "is entered with:", w.Command("bash").Args)
+	}
+	fmt.Println("kubectl is:", c.NS.Command("env", "KUBECONFIG="+c.AdminConfig(), c.Program("kubectl")).Args)
+	time.Sleep(*lingering)
+}
+
+// testPods starts a pod on each node, which answer each other.
+func (c *cluster) testPods() {
+	var pods [2]string
+	for i, w := range c.workers {
+		pods[i] = c.pod(w, "early-"+string(rune('a'+i)))
+	}
+	for i, w := range c.workers {
+		answer, _, err := c.ask(w, pods[i], "http://"+pods[1-i]+":8080/")
+		if want := "early-" + string(rune('a'+1-i)); err != nil || answer != want {
+			c.t.Errorf("from a pod of %s to one of the other node: %q, %v; want %q", w.Name, answer, err, want)
+		}
+	}
+}
+
+const namespace = "netmend"
+
+// helm runs helm, which must not fail.
+func (c *cluster) helm(args ...string) string {
+	c.t.Helper()
+	out, err := c.Admin(filepath.Join(lab.Cache(c.t, "helm"), "helm"), append([]string{"--namespace", namespace}, args...)...)
+	if err != nil {
+		c.t.Fatalf("%v\n%s", err, c.netmendState())
+	}
+	return out
+}
+
+// netmendState is what there is to see of netmend's pods.
+func (c *cluster) netmendState() string {
+	all := ""
+	for _, args := range [][]string{
+		{"get", "pods", "-A", "-o", "wide"}, {"describe", "pods", "-n", namespace}, {"logs", "-n", namespace, "-l", "app.kubernetes.io/name=netmend", "--tail=50", "--prefix"},
+	} {
+		out, err := c.kubectl(args...)
+		all += fmt.Sprint(out, err, "\n")
+	}
+	return all
+}
+
+func (c *cluster) testInstall() {
+	c.helm("install", "netmend", filepath.Join(lab.Source(), "deploy/helm/netmend"), "--create-namespace", "--wait", "--timeout", "4m", "--set", "mode=fix")
+	c.t.Log(c.must("get", "pods", "-A", "-o", "wide"))
+	c.t.Fatal("look")
+}
