@@ -8,22 +8,39 @@ import (
 	"github.com/netmend/netmend/pkg/facts"
 )
 
+// maxEvidence bounds how many tunnels are looked at: a node has a few, and one with thousands has no cluster in them.
+const maxEvidence = 256
+
 // TunnelEvidence is what is known of one tunnel of the node, for whoever compares nodes: the checks of this package judge by the same.
 type TunnelEvidence struct {
-	Links      []*facts.Link // under it, each once, in the order in which they were found; empty where unknown
+	Tunnel     *facts.Link
+	Under      []*facts.Link // it, each once, in the order in which they were found; empty where unknown
 	Dropped    bool          // packets to its port were dropped for their checksum, over the window
 	Suspected  bool          // packets with a bad checksum came and connection tracking hides for which port; this tunnel is the likely one
 	Translated []netip.Addr  // the ends to which source NAT changed the header of its own packets; in order, each once
 }
 
-// EvidenceOf looks at a tunnel of the node's own namespace. A link that is no tunnel has no evidence.
-func EvidenceOf(s *facts.Snapshot, l *facts.Link) (e TunnelEvidence) {
-	if l.Tunnel == nil {
-		return e
+// Tunnels looks at the tunnels of the node that are up, of very many at the first; more is the number of the others.
+func Tunnels(s *facts.Snapshot) (out []TunnelEvidence, more int) {
+	likely := likelyTunnel(s, &s.Host)
+	for i := range s.Host.Links {
+		l := &s.Host.Links[i]
+		switch {
+		case l.Tunnel == nil || !l.Up:
+		case len(out) == maxEvidence:
+			more++
+		default:
+			out = append(out, evidenceOf(s, l, likely))
+		}
 	}
+	return out, more
+}
+
+func evidenceOf(s *facts.Snapshot, l, likely *facts.Link) TunnelEvidence {
+	e := TunnelEvidence{Tunnel: l}
 	for _, p := range outerPaths(&s.Host, l) {
-		if !slices.Contains(e.Links, p.link) {
-			e.Links = append(e.Links, p.link)
+		if !slices.Contains(e.Under, p.link) {
+			e.Under = append(e.Under, p.link)
 		}
 	}
 	if !udpTunnel(l) {
@@ -31,7 +48,10 @@ func EvidenceOf(s *facts.Snapshot, l *facts.Link) (e TunnelEvidence) {
 	}
 	_, drops := tunnelChecksumErrors(s, l)
 	e.Dropped = drops > 0
-	e.Suspected = !e.Dropped && likelyTunnel(s, &s.Host) == l
+	e.Suspected = !e.Dropped && likely == l
+	if len(s.Host.TunnelNAT) == 0 {
+		return e
+	}
 	for _, f := range ownTranslatedFlows(&s.Host, l) {
 		if f.ReplyDst != f.Src { // NAT that changes nothing spoils nothing
 			e.Translated = append(e.Translated, f.Dst.Addr().Unmap())

@@ -24,6 +24,7 @@ type Memory struct {
 	dropped    map[string]time.Time // by the tunnel's name: when it was seen last
 	suspected  map[string]time.Time
 	translated map[flow]time.Time
+	seen       *facts.Snapshot // the last
 }
 
 // subject tells findings apart.
@@ -77,23 +78,20 @@ func (m *Memory) See(d *status.Document, s *facts.Snapshot) {
 	forget(m.dropped, now)
 	forget(m.suspected, now)
 	forget(m.translated, now)
-	if s == nil {
+	if s == nil || s == m.seen {
 		return
 	}
-	for i := range s.Host.Links {
-		l := &s.Host.Links[i]
-		if l.Tunnel == nil {
-			continue
-		}
-		e := checks.EvidenceOf(s, l)
+	m.seen = s
+	tunnels, _ := checks.Tunnels(s)
+	for _, e := range tunnels {
 		if e.Dropped {
-			m.dropped[l.Name] = now
+			m.dropped[e.Tunnel.Name] = now
 		}
 		if e.Suspected {
-			m.suspected[l.Name] = now
+			m.suspected[e.Tunnel.Name] = now
 		}
 		for _, to := range e.Translated {
-			if f := (flow{l.Name, to}); len(m.translated) < maxRemembered || !m.translated[f].IsZero() {
+			if f := (flow{e.Tunnel.Name, to}); len(m.translated) < maxRemembered || !m.translated[f].IsZero() {
 				m.translated[f] = now
 			}
 		}

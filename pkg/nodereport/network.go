@@ -33,23 +33,19 @@ func (n *Network) read(s *facts.Snapshot, m *Memory) (pods []netip.Addr) {
 	n.PodCIDRs = podCIDRs(s)
 	under := map[*facts.Link]bool{}
 	var tunnels []Tunnel
-	for i := range s.Host.Links {
-		l := &s.Host.Links[i]
-		if l.Tunnel == nil || !l.Up {
-			continue
-		}
-		e := checks.EvidenceOf(s, l)
-		for _, u := range e.Links {
+	known, unknown := checks.Tunnels(s)
+	for _, e := range known {
+		for _, u := range e.Under {
 			under[u] = true
 		}
-		tunnels = append(tunnels, tunnel(l, e, m))
+		tunnels = append(tunnels, tunnel(e, m))
 	}
 	n.Tunnels, n.LinksOmitted = first(tunnels, maxTunnels, func(a, b Tunnel) int {
 		return cmp.Or(cmp.Compare(b.told(), a.told()), strings.Compare(a.Name, b.Name))
 	})
 	slices.SortFunc(n.Tunnels, func(a, b Tunnel) int { return strings.Compare(a.Name, b.Name) })
 	uplinks, more := first(uplinks(s, under), maxUplinks, func(a, b Uplink) int { return strings.Compare(a.Name, b.Name) })
-	n.Uplinks, n.LinksOmitted = uplinks, n.LinksOmitted+more
+	n.Uplinks, n.LinksOmitted = uplinks, n.LinksOmitted+more+unknown
 	for _, end := range checks.PodEnds(s) {
 		if end.Link.Up {
 			n.PodMTU = append(n.PodMTU, end.Link.MTU)
@@ -94,13 +90,14 @@ func (t *Tunnel) told() int {
 	return n
 }
 
-func tunnel(l *facts.Link, e checks.TunnelEvidence, m *Memory) Tunnel {
+func tunnel(e checks.TunnelEvidence, m *Memory) Tunnel {
+	l := e.Tunnel
 	t := Tunnel{
 		Name: short(l.Name, maxLink), Kind: short(l.Kind, maxLink), ID: l.Tunnel.ID, Port: l.Tunnel.Port, Local: l.Tunnel.Local.Unmap().WithZone(""), MAC: short(l.MAC, maxLink), MTU: l.MTU,
 		BadChecksums: !m.dropped[l.Name].IsZero(), BadChecksumsLikely: !m.suspected[l.Name].IsZero(),
 	}
-	if len(e.Links) > 0 {
-		t.Uplink = short(e.Links[0].Name, maxLink)
+	if len(e.Under) > 0 {
+		t.Uplink = short(e.Under[0].Name, maxLink)
 	}
 	if f, known := l.Features[facts.FeatureTxChecksum]; known {
 		t.TxChecksum = &f.On
@@ -137,8 +134,8 @@ func uplinks(s *facts.Snapshot, under map[*facts.Link]bool) (out []Uplink) {
 			continue
 		}
 		u := Uplink{Name: short(l.Name, maxLink), MTU: l.MTU, MAC: short(l.MAC, maxLink)}
-		for _, a := range s.Host.Addresses {
-			if a.Link == l.Index && lasting(&a) {
+		for i := range s.Host.Addresses {
+			if a := &s.Host.Addresses[i]; a.Link == l.Index && lasting(a) {
 				u.Addresses = append(u.Addresses, netip.PrefixFrom(a.Prefix.Addr().WithZone(""), a.Prefix.Bits()))
 			}
 		}
