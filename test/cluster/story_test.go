@@ -3,11 +3,8 @@ package cluster
 import (
 	"flag"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
-
-	"github.com/netmend/netmend/test/e2e/lab"
 )
 
 var lingering = flag.Duration("linger", 0, "how long a cluster stays on which something failed, for somebody to look at")
@@ -21,6 +18,8 @@ func TestCluster(t *testing.T) {
 	}{
 		{"pods reach each other", (*cluster).testPods},
 		{"install", (*cluster).testInstall},
+		{"privileges", (*cluster).testPrivileges},
+		{"pods start through the plugin", (*cluster).testChain},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
 			outer := c.t
@@ -59,34 +58,4 @@ func (c *cluster) testPods() {
 			c.t.Errorf("from a pod of %s to one of the other node: %q, %v; want %q", w.Name, answer, err, want)
 		}
 	}
-}
-
-const namespace = "netmend"
-
-// helm runs helm, which must not fail.
-func (c *cluster) helm(args ...string) string {
-	c.t.Helper()
-	out, err := c.Admin(filepath.Join(lab.Cache(c.t, "helm"), "helm"), append([]string{"--namespace", namespace}, args...)...)
-	if err != nil {
-		c.t.Fatalf("%v\n%s", err, c.netmendState())
-	}
-	return out
-}
-
-// netmendState is what there is to see of netmend's pods.
-func (c *cluster) netmendState() string {
-	all := ""
-	for _, args := range [][]string{
-		{"get", "pods", "-A", "-o", "wide"}, {"describe", "pods", "-n", namespace}, {"logs", "-n", namespace, "-l", "app.kubernetes.io/name=netmend", "--tail=50", "--prefix"},
-	} {
-		out, err := c.kubectl(args...)
-		all += fmt.Sprint(out, err, "\n")
-	}
-	return all
-}
-
-func (c *cluster) testInstall() {
-	c.helm("install", "netmend", filepath.Join(lab.Source(), "deploy/helm/netmend"), "--create-namespace", "--wait", "--timeout", "4m", "--set", "mode=fix")
-	c.t.Log(c.must("get", "pods", "-A", "-o", "wide"))
-	c.t.Fatal("look")
 }

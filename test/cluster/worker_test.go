@@ -15,6 +15,7 @@ type worker struct {
 	*lab.Machine
 	address string // of its uplink
 	proxy   string // the mode of kube-proxy
+	web     string // the address of a pod
 
 	t       *testing.T
 	c       *lab.Managed
