@@ -29,6 +29,13 @@ func (c *conditions) set(now time.Time, name, message string) (changed bool) {
 	return changed
 }
 
+// forget says whether there was such a condition.
+func (c *conditions) forget(name string) bool {
+	_, known := c.all[name]
+	delete(c.all, name)
+	return known
+}
+
 func (c *conditions) list() []status.Condition {
 	out := make([]status.Condition, 0, len(c.all))
 	for _, name := range slices.Sorted(maps.Keys(c.all)) {

@@ -23,6 +23,8 @@ type inbox struct {
 	config     *config.Config // nil: no other
 	news       []status.Report
 	conditions map[string]error
+	truth      *Truth // nil: no other
+	wanted     bool   // the truth is not what it was
 	wake       chan struct{}
 }
 
@@ -33,6 +35,8 @@ type letters struct {
 	config     *config.Config
 	news       []status.Report
 	conditions map[string]error
+	truth      *Truth
+	wanted     bool
 }
 
 func newInbox() *inbox { return &inbox{wake: make(chan struct{}, 1), conditions: map[string]error{}} }
@@ -78,8 +82,9 @@ func add(c *host.Change, d host.Change) {
 func (in *inbox) take() letters {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	l := letters{in.change, in.events, in.config, in.news, in.conditions}
+	l := letters{in.change, in.events, in.config, in.news, in.conditions, in.truth, in.wanted}
 	in.change, in.events, in.config, in.news, in.conditions = host.Change{}, 0, nil, nil, map[string]error{}
+	in.truth, in.wanted = nil, false
 	return l
 }
 

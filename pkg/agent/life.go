@@ -40,6 +40,8 @@ type life struct {
 	settled bool
 	asked   bool // for one more look
 
+	withheld bool // nobody is told before it has lasted: it rests on two things that do not change at one moment
+
 	proposal fix.Proposal  // what would mend it
 	why      string        // why that is not done; empty where it is
 	lasting  time.Duration // that it must last first
@@ -81,7 +83,7 @@ func (s *lives) see(now time.Time, r *check.Report, judged map[string]bool, whol
 			continue
 		case l == nil:
 			l = s.born(k, f, now)
-			l.static = fresh(f.On)
+			l.static, l.withheld = fresh(f.On), f.ByTruth
 			came = append(came, l)
 		case l.finding.On != f.On: // another object of the same name
 			l.since, l.seen, l.static, l.settled, l.asked, l.fix = now, 0, fresh(f.On), false, false, 0
@@ -95,7 +97,11 @@ func (s *lives) see(now time.Time, r *check.Report, judged map[string]bool, whol
 	}
 	for k, l := range s.held {
 		// One that a root cause hides now has gone too, though its check has not looked again.
-		if !there[k] && whole(k.check, k.netns) {
+		switch {
+		case there[k] || !whole(k.check, k.netns):
+		case l.withheld: // nobody was told of it
+			delete(s.held, k)
+		default:
 			s.end(l, now)
 			went = append(went, l)
 		}
@@ -131,9 +137,17 @@ func (l *life) settle(now time.Time) bool {
 	return l.settled
 }
 
-// unsure says whether one more look is needed before the finding may be mended, and nobody has asked for it.
+// believed says whether others may be told of the finding: one that compares the node with what the Kubernetes API told must have lasted.
+func (l *life) believed() bool {
+	return !l.finding.ByTruth || l.lasting == 0 || l.seen > 1 && l.last.Sub(l.since) >= l.lasting
+}
+
+// unsure says whether one more look is needed before the finding may be mended or told, and nobody has asked for it.
 func (l *life) unsure() bool {
-	return l.why == "" && !l.settled && !l.static && !l.asked && l.last.Sub(l.since) < l.lasting
+	if l.asked || l.last.Sub(l.since) >= l.lasting {
+		return false
+	}
+	return l.withheld || l.why == "" && !l.settled && !l.static
 }
 
 // sorted lists the findings that hold, the worst first.

@@ -20,13 +20,14 @@ func (l *loop) first(ctx context.Context) bool {
 	began, reading := l.clock(), l.mind.begin()
 	var s *facts.Snapshot
 	err := l.guarded(func() (err error) {
-		s, err = l.node.Collect(ctx, l.kinds(), l.conf.Intent)
+		s, err = l.node.Collect(ctx, l.kinds(), l.intent())
 		return err
 	})
 	if err != nil {
 		l.unread(err)
 		return false
 	}
+	renew(s, l.truth.source)
 	l.mind.take(nil, s, l.kinds(), reading, began)
 	l.mind.born = map[int]time.Time{}
 	l.earlyRead, l.readAt = collect.ReadingOf(s, began), began
@@ -42,7 +43,7 @@ func (l *loop) first(ctx context.Context) bool {
 func (l *loop) prove(ctx context.Context) {
 	began, reading, base := l.clock(), l.mind.begin(), l.mind.now
 	t := l.todo.takeAll()
-	s, stale, err := l.readAgain(ctx, base, t.options(l.conf.Intent))
+	s, stale, err := l.readAgain(ctx, base, t.options(l.intent()))
 	if err != nil {
 		l.unread(err)
 		return
@@ -145,7 +146,11 @@ func (l *loop) judged(which map[string]bool, now time.Time) {
 	}
 	came, went := l.lives.see(now, l.report, which, l.mind.whole, fresh)
 	l.decideAll()
-	for _, v := range came {
+	for _, v := range l.lives.sorted(l.conf) {
+		if !v.withheld && !slices.Contains(came, v) || !v.believed() {
+			continue
+		}
+		v.withheld = false
 		l.changed = true
 		level := l.log.Info
 		if l.conf.Severity(v.finding) > check.Info {

@@ -41,6 +41,7 @@ type loop struct {
 	skips  []check.Skip
 	broken map[string]bool // checks that panicked
 
+	truth     truth
 	todo      todo
 	quickPace pace
 	judgePace pace
@@ -90,6 +91,7 @@ func newLoop(a *Agent, n node) *loop {
 		quickPace: pace{least: 20 * time.Millisecond, rest: 4, most: time.Second},
 		judgePace: pace{least: 20 * time.Millisecond, rest: 9, most: 2 * time.Second},
 		slowPace:  pace{least: 100 * time.Millisecond, rest: 9, most: time.Minute},
+		truth:     truth{pace: pace{least: 5 * time.Second, rest: 49, most: time.Minute}},
 		jobs:      make(chan *job, 1), hears: make(chan struct{}), started: time.Now().UTC(),
 	}
 	if l.root == "" {

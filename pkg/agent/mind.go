@@ -57,7 +57,7 @@ func (m *mind) take(base, s *facts.Snapshot, kinds []facts.Kind, reading uint64,
 		m.read[k], m.at[k] = reading, began
 	}
 	m.births(old, began)
-	m.soil(kinds)
+	m.soil(kinds, old)
 }
 
 // grew makes the growth of counters part of what is known. Only checks that judge growth can come to another judgement.
@@ -91,10 +91,18 @@ func (m *mind) births(old *facts.Snapshot, at time.Time) {
 	}
 }
 
-// soil marks the checks that the kinds can bring to another judgement.
-func (m *mind) soil(kinds []facts.Kind) {
+// soil marks the checks that the kinds can bring to another judgement. To compare the rules of all Services takes long where there are many of them: that is done
+// when the rules were looked at, or what the plugin needs of them is not as it was, and not for each link that comes and goes.
+func (m *mind) soil(kinds []facts.Kind, old *facts.Snapshot) {
+	has := func(k facts.Kind) bool { return slices.Contains(kinds, k) }
+	compared := old != nil && old.ServiceRules != nil && m.now.ServiceRules != nil && m.now.Intent.Cluster != nil
+	if compared {
+		compared = !has(facts.KindServices) && !has(facts.KindServiceRules) && !has(facts.KindProxy) && !has(facts.KindIPVS) &&
+			slices.Equal(old.ServiceVIPs, m.now.ServiceVIPs)
+	}
 	for _, c := range m.checks {
-		if slices.ContainsFunc(uses(c), func(k facts.Kind) bool { return slices.Contains(kinds, k) }) {
+		used := uses(c)
+		if slices.ContainsFunc(used, has) && !(compared && slices.Contains(used, facts.KindServiceRules)) {
 			m.dirty[c.Name] = true
 		}
 	}

@@ -35,16 +35,22 @@ func openNode(root, netns string) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return hostNode{h}, nil
+	return hostNode{h, &collect.Rules{}}, nil
 }
 
-type hostNode struct{ *host.Host }
+type hostNode struct {
+	*host.Host
+	rules *collect.Rules
+}
+
+func (n hostNode) Close() error { return errors.Join(n.rules.Close(), n.Host.Close()) }
 
 func (n hostNode) Collect(ctx context.Context, kinds []facts.Kind, intent facts.Intent) (*facts.Snapshot, error) {
-	return collect.Collect(ctx, n.Host, collect.Options{Kinds: kinds, Intent: intent})
+	return collect.Collect(ctx, n.Host, collect.Options{Kinds: kinds, Intent: intent, Rules: n.rules})
 }
 
 func (n hostNode) Update(ctx context.Context, prev *facts.Snapshot, o collect.UpdateOptions) (*facts.Snapshot, []facts.Kind, error) {
+	o.Rules = n.rules
 	return collect.Update(ctx, n.Host, prev, o)
 }
 

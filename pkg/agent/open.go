@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -17,7 +18,12 @@ func (l *loop) open(ctx context.Context, now time.Time) {
 	in := l.a.in.take()
 	for _, name := range slices.Sorted(maps.Keys(in.conditions)) {
 		message := ""
-		if err := in.conditions[name]; err != nil {
+		err := in.conditions[name]
+		if errors.Is(err, errForget) {
+			l.changed = l.conditions.forget(name) || l.changed
+			continue
+		}
+		if err != nil {
 			message = err.Error()
 		}
 		l.changed = l.conditions.set(now, name, message) || l.changed
@@ -28,6 +34,7 @@ func (l *loop) open(ctx context.Context, now time.Time) {
 	if in.config != nil {
 		l.configure(ctx, in.config)
 	}
+	l.heed(in, now)
 	if in.events == 0 || l.mind.now == nil {
 		return
 	}
@@ -41,6 +48,9 @@ func (l *loop) open(ctx context.Context, now time.Time) {
 		l.todo.since = now
 	}
 	l.todo.add(c.Cause, also(c.Kinds)...)
+	if slices.ContainsFunc(c.Kinds, func(k facts.Kind) bool { return k == facts.KindNFTables || k == facts.KindIPVS }) {
+		l.lookAtTruth(now.Add(afterRules), c.Cause)
+	}
 	if len(c.Links) > 0 {
 		l.todo.add(c.Cause, also([]facts.Kind{facts.KindLinks})...)
 	}

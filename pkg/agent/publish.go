@@ -46,7 +46,9 @@ func (l *loop) document(now time.Time) *status.Document {
 	}
 	d.Node, d.Versions.Kernel = l.mind.now.Node.Name, l.mind.now.Node.Kernel
 	for _, v := range l.lives.sorted(l.conf) {
-		d.Findings = append(d.Findings, l.told(v, now))
+		if !v.withheld {
+			d.Findings = append(d.Findings, l.told(v, now))
+		}
 	}
 	for _, v := range l.lives.over {
 		d.Resolved = append(d.Resolved, l.told(v, now))
@@ -69,7 +71,7 @@ func (l *loop) state() status.State {
 		return status.Starting
 	}
 	for _, v := range l.lives.held {
-		if l.conf.Severity(v.finding) >= check.Critical && !v.ignored {
+		if l.conf.Severity(v.finding) >= check.Critical && !v.ignored && !v.withheld {
 			return status.Faulty
 		}
 	}
@@ -144,7 +146,7 @@ func (l *loop) page() *check.Report {
 	r := *l.report
 	r.Findings = nil
 	for _, f := range l.report.Findings {
-		if !l.conf.Ignored(l.mind.now, f) {
+		if !l.conf.Ignored(l.mind.now, f) && !l.hidden(f.Check, f.On, f.Message) {
 			f.Severity = l.conf.Severity(f)
 			r.Findings = append(r.Findings, f)
 		}
@@ -155,7 +157,7 @@ func (l *loop) page() *check.Report {
 
 // verdicts are for the plugin: of the checks whose facts the kernel tells each change of.
 func (l *loop) verdicts() serve.Verdicts {
-	v := serve.Verdicts{Services: l.conf.Intent.Services, AsOf: l.asOf}
+	v := serve.Verdicts{Services: l.needed(), AsOf: l.asOf}
 	if l.mind.now == nil || !l.ready {
 		return serve.Verdicts{AsOf: l.asOf}
 	}
@@ -165,7 +167,7 @@ func (l *loop) verdicts() serve.Verdicts {
 		}
 	}
 	for _, f := range l.report.Findings {
-		if slices.Contains(v.Judged, f.Check) && len(v.Findings) < maxVerdicts && !l.conf.Ignored(l.mind.now, f) {
+		if slices.Contains(v.Judged, f.Check) && len(v.Findings) < maxVerdicts && !l.conf.Ignored(l.mind.now, f) && !l.hidden(f.Check, f.On, f.Message) {
 			v.Findings = append(v.Findings, f)
 		}
 	}

@@ -79,8 +79,10 @@ func (l *loop) nap(now time.Time) time.Duration {
 	if !l.watching.Load() {
 		sooner(l.pollAt)
 	}
-	if t := l.settleAt(); !t.IsZero() {
-		sooner(t)
+	for _, t := range []time.Time{l.settleAt(), l.truthAt()} {
+		if !t.IsZero() {
+			sooner(t)
+		}
 	}
 	return min(max(0, next.Sub(now)), longestNap)
 }
@@ -113,11 +115,15 @@ func (l *loop) timers(now time.Time) {
 	}
 	for _, v := range l.lives.held {
 		if c := l.checks[v.key.check]; c != nil && v.unsure() && !now.Before(v.since.Add(v.lasting)) {
+			if v.withheld {
+				l.lookAtTruth(now, "settle")
+			}
 			l.todo.add("settle", c.Needs...)
 			l.todo.object("settle", v.key.netns, l.mind.now.Host.Inode)
 			v.asked = true
 		}
 	}
+	l.looksAtTruth(now)
 }
 
 // settleAt is when the next finding has to be looked at once more, or may be mended; zero for none.

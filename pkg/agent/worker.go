@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/netmend/netmend/pkg/collect"
@@ -58,10 +59,13 @@ func (l *loop) startJob(ctx context.Context) {
 		l.windowAt = now.Add(l.conf.CounterWindow)
 	}
 	if j.full {
-		l.fullAt = now.Add(jitter(l.conf.FullAudit))
+		l.fullAt, l.truth.due = now.Add(jitter(l.conf.FullAudit)), time.Time{}
 	}
 	l.job = j
-	node, kinds, intent := l.node, l.kinds(), l.conf.Intent
+	node, kinds, intent, truth := l.node, l.kinds(), facts.Intent{}, l.truth.source
+	if !j.counter {
+		intent = l.intent()
+	}
 	go func() {
 		j.err = l.guarded(func() (err error) {
 			switch {
@@ -72,6 +76,9 @@ func (l *loop) startJob(ctx context.Context) {
 				j.s, err = node.Collect(ctx, kinds, intent)
 			default:
 				j.s, j.stale, err = node.Update(ctx, j.base, j.options(intent))
+			}
+			if slices.Contains(j.kinds, facts.KindServiceRules) {
+				renew(j.s, truth)
 			}
 			return err
 		})
@@ -141,6 +148,9 @@ func (l *loop) finish(ctx context.Context, j *job) {
 		}
 	}
 	l.tookStock(ctx, j.cause, j.began, j.full)
+	if slices.Contains(kinds, facts.KindServiceRules) && l.truth.source != nil {
+		l.compared(j, l.clock())
+	}
 	if j.full {
 		l.lookSoon()
 		l.fullLook(ctx)

@@ -17,6 +17,7 @@ type Options struct {
 	Window   time.Duration                   // between two samples of the counters; 0: one sample
 	Intent   facts.Intent                    // what the caller knows; what it leaves empty is derived from the node's files
 	Now      func() time.Time                // nil: time.Now
+	Rules    *Rules                          // keeps what was read of Services for the next time; nil: nothing is kept
 	Progress func(done, total time.Duration) // called while the window passes; may be nil
 }
 
@@ -31,7 +32,7 @@ func Collect(ctx context.Context, h *host.Host, o Options) (*facts.Snapshot, err
 		now = time.Now
 	}
 	s := &facts.Snapshot{Schema: facts.Schema, Taken: now().UTC(), Intent: o.Intent, Kinds: implied(o.Kinds)}
-	c := &collection{ctx: ctx, host: h, kinds: s.Kinds, snapshot: s}
+	c := &collection{ctx: ctx, host: h, kinds: s.Kinds, snapshot: s, rules: o.Rules}
 	readNode(h, &s.Node)
 	start := time.Now()
 	if err := c.readHost(); err != nil {
@@ -68,6 +69,7 @@ type collection struct {
 	host     *host.Host
 	kinds    []facts.Kind
 	snapshot *facts.Snapshot
+	rules    *Rules // nil: rules of Services are read anew
 
 	interrupted *[]facts.Kind // where not nil, kinds whose dump was interrupted are added here and are not missing
 }
@@ -109,7 +111,7 @@ func (c *collection) read(n *host.NS, ns *facts.Namespace, missing *map[facts.Ki
 
 // readNodeKinds reads the kinds of the node as a whole, which may build on those of its namespaces.
 func (c *collection) readNodeKinds() {
-	for _, r := range nodeCollectors() {
+	for _, r := range c.nodeCollectors() {
 		if !c.wants(r.kind) {
 			continue
 		}
@@ -117,7 +119,10 @@ func (c *collection) readNodeKinds() {
 		if err == nil {
 			err = r.read(c.ctx, c.host, c.snapshot)
 		}
-		if err != nil {
+		switch {
+		case err != nil && c.interrupted != nil && errors.Is(err, host.ErrInterrupted):
+			*c.interrupted = append(*c.interrupted, r.kind)
+		case err != nil:
 			miss(&c.snapshot.Missing, r.kind, err)
 		}
 	}

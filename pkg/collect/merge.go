@@ -42,6 +42,10 @@ func mergeNode(s, later *facts.Snapshot, k facts.Kind) {
 		s.NeighbourTable = later.NeighbourTable
 	case facts.KindServiceVIPs:
 		s.ServiceVIPs, s.Intent.Services = later.ServiceVIPs, later.Intent.Services
+	case facts.KindServices:
+		s.Intent.Cluster = later.Intent.Cluster
+	case facts.KindServiceRules:
+		s.ServiceRules = later.ServiceRules
 	case facts.KindProxy:
 		s.Proxy = later.Proxy
 	case facts.KindCNIConfig:

@@ -11,13 +11,13 @@ import (
 
 // nodeFileCollectors read what is found in the node's files and among its processes, and what is derived from them. The mode of kube-proxy comes before
 // the look-ups that depend on it.
-func nodeFileCollectors() []nodeCollector {
+func (c *collection) nodeFileCollectors() []nodeCollector {
 	return []nodeCollector{
 		{facts.KindAgents, readAgents},
 		{facts.KindProxy, readProxy},
 		{facts.KindServiceVIPs, readServiceVIPs},
 		{facts.KindServices, readServices},
-		{facts.KindServiceRules, readServiceRules},
+		{facts.KindServiceRules, func(context.Context, *host.Host, *facts.Snapshot) error { return c.readServiceRules() }},
 		{facts.KindCNIConfig, readCNIConfig},
 		{facts.KindIPAM, readIPAM},
 		{facts.KindSysctlFiles, readSysctlFiles},

@@ -39,8 +39,8 @@ func nsCollectors() []nsCollector {
 }
 
 // nodeCollectors is the table of what can be read of a node. Pods are not in it: they are namespaces.
-func nodeCollectors() []nodeCollector {
+func (c *collection) nodeCollectors() []nodeCollector {
 	return append([]nodeCollector{
 		{facts.KindNeighbourTable, readNeighbourTable},
-	}, nodeFileCollectors()...)
+	}, c.nodeFileCollectors()...)
 }

@@ -19,6 +19,7 @@ type UpdateOptions struct {
 	Pods   bool         // find the pods: those that came are read whole, those that went are dropped, the others stay as they were read
 	Again  []uint64     // pods that are read again whole, by the inode numbers of their namespaces
 	Intent facts.Intent // what the caller knows, as it was given to [Collect]
+	Rules  *Rules       // as in [Options]
 }
 
 // Update reads kinds of the node again and gives a snapshot with them that shares all else with the earlier one, which stays as it is. Counters that are read
@@ -27,7 +28,7 @@ type UpdateOptions struct {
 func Update(ctx context.Context, h *host.Host, prev *facts.Snapshot, o UpdateOptions) (s *facts.Snapshot, stale []facts.Kind, err error) {
 	kinds := slices.DeleteFunc(implied(o.Kinds), func(k facts.Kind) bool { return !slices.Contains(prev.Kinds, k) })
 	f := fresh(prev, kinds, o)
-	c := &collection{ctx: ctx, host: h, kinds: kinds, snapshot: f, interrupted: &stale}
+	c := &collection{ctx: ctx, host: h, kinds: kinds, snapshot: f, rules: o.Rules, interrupted: &stale}
 	if err := c.readHost(); err != nil {
 		return nil, nil, err
 	}
@@ -58,6 +59,9 @@ func fresh(prev *facts.Snapshot, kinds []facts.Kind, o UpdateOptions) *facts.Sna
 	}
 	if asked(facts.KindCNIConfig) {
 		s.Intent.PodCIDRs, s.Intent.NodePodCIDR = o.Intent.PodCIDRs, o.Intent.NodePodCIDR
+	}
+	if asked(facts.KindServices) {
+		s.Intent.Cluster = o.Intent.Cluster
 	}
 	if asked(facts.KindServiceVIPs) {
 		s.Intent.Services = o.Intent.Services

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,12 +134,12 @@ func (m *Mirror) err() error {
 func (m *Mirror) Cluster() *facts.Cluster {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if !m.whole() {
+		return nil
+	}
 	now := m.now()
 	oldest := now
 	for _, s := range m.sources {
-		if s.must && !s.whole {
-			return nil
-		}
 		if s.must && s.heard.Before(oldest) {
 			oldest = s.heard
 		}
@@ -155,6 +156,17 @@ func (m *Mirror) Cluster() *facts.Cluster {
 		c.Unheard = fmt.Sprintf("the API server is heard again, but only for %d s, and kube-proxy may not hear it yet", int64(since.Seconds()))
 	}
 	return c
+}
+
+// Whole says whether everything was listed once, so that there is a [Mirror.Cluster].
+func (m *Mirror) Whole() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.whole()
+}
+
+func (m *Mirror) whole() bool {
+	return !slices.ContainsFunc(m.sources, func(s source) bool { return s.must && !s.whole })
 }
 
 // proxy is kube-proxy's pod as far as pods and DaemonSets may be seen; nil where not.

@@ -140,10 +140,10 @@ func TestSteady(t *testing.T) {
 		t.Errorf("another window differs by %d; want numbers", d)
 	}
 	var restarted Memory
-	restarted.Recall(&first, noon.Add(20*time.Minute))
 	again := document(finding("a", "eth0", "+5 in 60s", check.Critical))
 	again.At, again.Findings[0].FirstSeen = noon.Add(20*time.Minute), noon.Add(20*time.Minute)
-	restarted.See(again, node())
+	restarted.See(again, node()) // it begins before the API server was asked
+	restarted.Recall(&first, noon.Add(20*time.Minute))
 	same := From(again, node(), &restarted)
 	if d := Compare(&first, &same); d != Same {
 		t.Errorf("after a new start it differs by %d; want nothing: %+v", d, same)

@@ -42,7 +42,7 @@ type flow struct {
 // Recall takes up what an earlier process has reported, so that a daemon that is started again says the same of a node that has not changed.
 func (m *Memory) Recall(was *Status, now time.Time) {
 	m.ready()
-	if m.state == "" {
+	if m.state == "" || m.state == was.State && was.Since.Before(m.since) {
 		m.state, m.since = was.State, was.Since
 	}
 	for _, f := range was.Findings {

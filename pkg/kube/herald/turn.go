@@ -37,10 +37,11 @@ type told struct {
 	taint     taintState
 	refusals  map[string]*refusal // by what cannot be told
 
-	attempt int // that failed in a row, of whatever was asked
-	calm    time.Time
-	trouble error
-	health  string
+	attempt    int // that failed in a row, of whatever was asked
+	calm       time.Time
+	trouble    error
+	health     string // that was told
+	healthTold bool   // it was told at all
 }
 
 // refusal is why something cannot be told, which asking again at once would not change.
@@ -217,10 +218,10 @@ func (h *Herald) tellHealth(say Say) {
 		}
 	}
 	text := strings.Join(lines, "; ")
-	if text == h.health {
+	if text == h.health && h.healthTold {
 		return
 	}
-	h.health = text
+	h.health, h.healthTold = text, true
 	if text == "" {
 		h.o.Health(nil)
 		return

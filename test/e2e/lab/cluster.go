@@ -35,6 +35,7 @@ type Cluster struct {
 	dir    string // of its files
 	server string // the API server's address
 	client *http.Client
+	api    *Process // of NewCluster
 	nodes  int
 }
 
@@ -49,7 +50,7 @@ func Outside(t TB, server string) *Cluster {
 func NewCluster(t TB) *Cluster {
 	t.Helper()
 	c := newCluster(t)
-	c.startServer(filepath.Join(c.dir, "tokens"), "--cert-dir="+filepath.Join(c.dir, "certs"), "--disable-admission-plugins=ServiceAccount")
+	c.StartAPI()
 	c.createDNS()
 	return c
 }

@@ -1,0 +1,198 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/netmend/netmend/pkg/agent"
+	"github.com/netmend/netmend/pkg/config"
+	"github.com/netmend/netmend/pkg/kube"
+)
+
+const (
+	gatherChanges = time.Second      // between two words to the loop
+	openAgain     = 10 * time.Second // after credentials could not be read: kubelet may be about to write them
+)
+
+// cluster lets the loop know what the Kubernetes API wants, as the configuration asks for it.
+type cluster struct {
+	agent  *agent.Agent
+	log    *slog.Logger
+	getenv func(string) string
+	node   *nodeName
+	health *apiHealth
+	wanted chan config.Kubernetes // that is to be in force
+
+	now  config.Kubernetes // that is; it belongs to run, as what follows
+	stop func()            // nil: nothing is followed
+}
+
+func newCluster(d *daemon, getenv func(string) string, h *apiHealth) *cluster {
+	return &cluster{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: make(chan config.Kubernetes, 1)}
+}
+
+// apply puts another configuration in force. It does not wait, and may be called by several goroutines.
+func (c *cluster) apply(k config.Kubernetes) {
+	for {
+		select {
+		case c.wanted <- k:
+			return
+		case <-c.wanted: // one that was not yet in force
+		}
+	}
+}
+
+// run does what the configuration says until the context ends.
+func (c *cluster) run(ctx context.Context) {
+	defer c.end()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case k := <-c.wanted:
+			c.change(ctx, k)
+		}
+	}
+}
+
+// change begins to follow, or ends it. What is followed already goes on where nothing has changed.
+func (c *cluster) change(ctx context.Context, k config.Kubernetes) {
+	if !k.Services {
+		k = config.Kubernetes{}
+	}
+	if k.Access == c.now.Access && k.Node == c.now.Node {
+		return
+	}
+	c.end()
+	c.now = k
+	if !k.On() {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	c.health.begin(partServices)
+	group.Go(func() { c.follow(ctx, k) })
+	c.stop = func() {
+		cancel()
+		group.Wait()
+	}
+}
+
+// end stops following and waits for that.
+func (c *cluster) end() {
+	if c.stop != nil {
+		c.stop()
+		c.stop = nil
+		c.agent.SetTruth(nil)
+		c.health.forget(partServices)
+	}
+}
+
+// follow finds out how to reach the API server, and then mirrors it.
+func (c *cluster) follow(ctx context.Context, k config.Kubernetes) {
+	changes := make(chan struct{}, 1)
+	changed := func() {
+		select {
+		case changes <- struct{}{}:
+		default: // the last is still to be told
+		}
+	}
+	node := k.Node
+	if node == "" {
+		node = c.node.wait(ctx)
+	}
+	var m *kube.Mirror
+	for ctx.Err() == nil {
+		access, err := accessTo(k.Access, c.getenv)
+		if err == nil {
+			m, err = kube.NewMirror(access, node, time.Now, changed)
+		}
+		if err == nil {
+			break
+		}
+		c.health.set(partServices, fmt.Errorf("what the cluster wants is not known: %w; tried again every %s", err, openAgain))
+		pause(ctx, openAgain)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	c.log.Info("following the API server", "access", k.Access, "node", node)
+	c.agent.SetTruth(m)
+	var group sync.WaitGroup
+	defer group.Wait()
+	group.Go(func() { m.Run(ctx) })
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changes:
+		}
+		c.tell(m)
+		pause(ctx, gatherChanges)
+	}
+}
+
+// tell passes on that something has changed. Before everything was listed, and without an error, there is nothing to say of the API server.
+func (c *cluster) tell(m *kube.Mirror) {
+	err := m.Err()
+	switch {
+	case err != nil:
+		c.health.set(partServices, fmt.Errorf("rules for Services are not compared with the cluster's meanwhile: %w", err))
+	case m.Whole():
+		c.health.set(partServices, nil)
+	}
+	c.agent.TruthChanged()
+}
+
+// accessTo finds the credentials.
+func accessTo(how string, getenv func(string) string) (*kube.Access, error) {
+	if how == config.InCluster {
+		return kube.InCluster(getenv)
+	}
+	return kube.Kubeconfig(how)
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// nodeName is the node's name by its own kernel, in lower case as kubelet has it (GetHostname of k8s.io/kubernetes/pkg/util/node). It is known when the node was
+// read first.
+type nodeName struct {
+	once  sync.Once
+	known chan struct{}
+	name  string
+}
+
+func newNodeName() *nodeName { return &nodeName{known: make(chan struct{})} }
+
+// set is called with each state that is published.
+func (n *nodeName) set(name string) {
+	if name != "" {
+		n.once.Do(func() {
+			n.name = strings.ToLower(name)
+			close(n.known)
+		})
+	}
+}
+
+// wait gives the name; it is empty where the context ends before it is known. Any goroutine may call it.
+func (n *nodeName) wait(ctx context.Context) string {
+	select {
+	case <-n.known:
+		return n.name
+	case <-ctx.Done():
+		return ""
+	}
+}
