@@ -40,8 +40,9 @@ lint: ## gofmt, vet, staticcheck, shellcheck, architecture, freshness of generat
 	@GO='$(GO)' scripts/lint.sh
 
 .PHONY: gen
-gen: ## write the generated files again: the list of checks, their pages, the README's table
+gen: ## write the generated files again: the list of checks, their pages, the README's table, the plain manifests
 	@$(GO) run ./pkg/checks/internal/gen
+	@scripts/manifest.sh
 
 .PHONY: image
 image: ## make the container image as an OCI archive, bin/netmend-image.tar (root; ARCH=arm64 for another processor)

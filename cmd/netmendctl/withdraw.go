@@ -32,8 +32,8 @@ func newWithdraw(e *env) *cobra.Command {
 --remove their DaemonSet is deleted first, and with --retired it waits until the pods of another one, which run netmendctl retire, are ready on every node that
 is. The chart does all of this before helm uninstall removes anything else.
 
-It ends with 0 where nothing is left in the cluster, 1 where nodes that are not ready could not be cleaned, which are named, and 2 where it could not do what was
-asked.`,
+It ends with 0 where nothing is left in the cluster, and 2 where it could not do what was asked. Nodes that are not ready cannot be cleaned: it names them, and
+does not wait for them.`,
 		Example: `  netmendctl withdraw --kubeconfig ~/.kube/config
   netmendctl withdraw --remove kube-system/netmend --retired kube-system/netmend-retire`,
 		Args: noArguments,
@@ -94,7 +94,7 @@ func (w *withdrawCommand) run(ctx context.Context) error {
 		return err
 	}
 	if len(away) > 0 {
-		return errors.Join(w.say("Not ready, and therefore not clean: %s. Run netmendctl retire there when they are back.", strings.Join(away, ", ")), errFindings)
+		return w.say("Not ready, and therefore not clean: %s. Run netmendctl retire there when they are back.", strings.Join(away, ", "))
 	}
 	return nil
 }

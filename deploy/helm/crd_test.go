@@ -144,14 +144,14 @@ func compare(t *testing.T, path string, typ reflect.Type, s *schema) {
 		}
 	case typ.Kind() == reflect.Struct:
 		is("an object", s.Type == "object")
-		object(t, path, typ, s)
+		fields(t, path, typ, s)
 	default:
 		t.Errorf("%s: this test does not know what a Go %v is in a schema", path, typ)
 	}
 }
 
-// object compares the fields of a struct. Those that JSON always has are required.
-func object(t *testing.T, path string, typ reflect.Type, s *schema) {
+// fields compares the fields of a struct. Those that JSON always has are required.
+func fields(t *testing.T, path string, typ reflect.Type, s *schema) {
 	t.Helper()
 	var names, always []string
 	for i := range typ.NumField() {

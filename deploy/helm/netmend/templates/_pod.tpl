@@ -1,9 +1,8 @@
-{{/* Where pods run, and as what; those of the daemon and those that clean up alike. */}}
+{{/* Where pods run: those of the daemon and those that clean up alike. The node's network is there when pods' is not. */}}
 {{- define "netmend.placement" -}}
 {{- with .Values.imagePullSecrets -}}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{ end -}}
-serviceAccountName: {{ include "netmend.serviceAccount" . }}
 automountServiceAccountToken: false
 hostNetwork: true
 dnsPolicy: Default
@@ -11,14 +10,19 @@ enableServiceLinks: false
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . }}
 {{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 0 }}
+{{- end }}
+{{- end }}
+
+{{/* Which nodes have the daemon, and so are cleaned, and what it is there. */}}
+{{- define "netmend.everyNode" -}}
+serviceAccountName: {{ include "netmend.serviceAccount" . }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations: {{- toYaml . | nindent 0 }}
 {{- end }}
 securityContext:
   runAsUser: 0
