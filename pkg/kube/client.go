@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -68,7 +69,13 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
+	return c.EachOf(ctx, path, nil, item)
+}
+
+// EachOf is Each for the items that selectors leave.
+func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
+	maps.Copy(query, selectors)
 	for {
 		var next string
 		err := c.answer(ctx, http.MethodGet, path, query, "", nil, func(body io.Reader) (err error) {

@@ -85,8 +85,11 @@ func escape(document []byte, last rune) string {
 	return b.String()
 }
 
-func writeYAML(w io.Writer, d *Document, _ Style) error {
-	data, err := json.Marshal(d)
+func writeYAML(w io.Writer, d *Document, _ Style) error { return encodeYAML(w, d) }
+
+// encodeYAML writes a value as YAML.
+func encodeYAML(w io.Writer, v any) error {
+	data, err := json.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
 	}
