@@ -69,6 +69,9 @@ func (c *cluster) install(verb, mode string, args ...string) {
 
 // testInstall installs netmend in mode fix: it is ready on both nodes.
 func (c *cluster) testInstall() {
+	for _, w := range c.workers {
+		w.before = w.files()
+	}
 	c.install("install", "fix", "--create-namespace")
 	if out := c.must("get", "daemonset", "-n", namespace, "netmend", "-o", "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}"); out != "2 2" {
 		c.t.Errorf("desired and ready: %s", out)

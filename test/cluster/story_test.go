@@ -20,6 +20,14 @@ func TestCluster(t *testing.T) {
 		{"install", (*cluster).testInstall},
 		{"privileges", (*cluster).testPrivileges},
 		{"pods start through the plugin", (*cluster).testChain},
+		{"reports of healthy nodes", (*cluster).testHealthy},
+		{"faults are told", (*cluster).testFaults},
+		{"bad checksums from another node", (*cluster).testChecksums},
+		{"faults are mended", (*cluster).testMending},
+		{"API server away", (*cluster).testOutage},
+		{"kubelet restarts", (*cluster).testKubelet},
+		{"a node's token", (*cluster).testToken},
+		{"uninstall", (*cluster).testUninstall},
 	} {
 		if !t.Run(step.name, func(t *testing.T) {
 			outer := c.t

@@ -17,6 +17,9 @@ type worker struct {
 	proxy   string // the mode of kube-proxy
 	web     string // the address of a pod
 
+	before map[string]string // its files before netmend came
+	faulty string            // its knobs before netmend mended it
+
 	t       *testing.T
 	c       *lab.Managed
 	kubelet *lab.Process
