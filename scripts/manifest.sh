@@ -1,8 +1,14 @@
 #!/bin/bash
-# manifest.sh: writes deploy/netmend.yaml and deploy/netmend-uninstall.yaml, what the chart renders with its default values, for who has no Helm.
+# manifest.sh: writes deploy/netmend.yaml and deploy/netmend-uninstall.yaml, what the chart renders with its default values, for who has no Helm; and gives the
+# chart its copy of the alerts, because a chart cannot read what is outside of it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 helm=$(scripts/cache.sh helm)/helm
+
+{
+	echo "# Made by make gen from deploy/prometheus/netmend-rules.yaml. DO NOT EDIT."
+	cat deploy/prometheus/netmend-rules.yaml
+} >deploy/helm/netmend/files/netmend-rules.yaml
 
 render() { # what it is, helm's arguments...
 	printf '# %s\n# Made by make gen from deploy/helm/netmend. DO NOT EDIT.\n' "$1"

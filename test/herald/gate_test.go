@@ -1,6 +1,7 @@
 package herald
 
 import (
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -9,6 +10,8 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -30,7 +33,9 @@ type door struct {
 	shut int      // what is answered instead; 0: nothing
 }
 
-func newDoor(t *testing.T, c *lab.Cluster) *door {
+func newDoor(t *testing.T, c *lab.Cluster) *door { return doorFor(t, c, account) }
+
+func doorFor(t *testing.T, c *lab.Cluster, account string) *door {
 	t.Helper()
 	to, err := url.Parse(c.URL())
 	if err != nil {
@@ -41,7 +46,9 @@ func newDoor(t *testing.T, c *lab.Cluster) *door {
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(to)
 			r.Out.Header.Set("Authorization", "Bearer "+c.Token())
-			r.Out.Header.Set("Impersonate-User", account)
+			if account != "" {
+				r.Out.Header.Set("Impersonate-User", account)
+			}
 		},
 	}
 	d := &door{}
@@ -67,6 +74,24 @@ func (d *door) client(t *testing.T) *kube.Client {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// kubeconfig writes a file by which programs go through the door.
+func (d *door) kubeconfig(t *testing.T) string {
+	t.Helper()
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: d.Certificate().Raw})
+	text, err := json.Marshal(object{
+		"apiVersion": "v1", "kind": "Config", "current-context": "x", "contexts": []object{{"name": "x", "context": object{"cluster": "x", "user": "x"}}},
+		"clusters": []object{{"name": "x", "cluster": object{"server": d.URL, "certificate-authority-data": ca}}}, "users": []object{{"name": "x", "user": object{"token": "x"}}},
+	})
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	if err == nil {
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // count is how many requests there were whose method and path the pattern matches.

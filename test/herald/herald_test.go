@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -35,7 +37,7 @@ type daemon struct {
 // pace is as quick as tests can be.
 func pace() herald.Pace {
 	return herald.Pace{
-		Settle: 200 * time.Millisecond, Look: time.Second, Absent: 300 * time.Millisecond, Refused: 500 * time.Millisecond, Taint: time.Second, Proof: 300 * time.Millisecond,
+		Settle: 200 * time.Millisecond, Look: time.Second, Absent: 300 * time.Millisecond, Refused: 500 * time.Millisecond, Taint: time.Second, Spread: 100 * time.Millisecond,
 	}
 }
 
@@ -113,6 +115,7 @@ func TestHerald(t *testing.T) {
 	t.Run("refused", func(t *testing.T) { c.refused(t) })
 	t.Run("taints", func(t *testing.T) { c.taints(t) })
 	t.Run("away", func(t *testing.T) { c.away(t) })
+	t.Run("uninstall", func(t *testing.T) { c.uninstall(t) })
 	want := []string{
 		"events: create", "events: patch", "nodenetworkreports: create", "nodenetworkreports: delete", "nodenetworkreports: get", "nodenetworkreports: update", "nodes/status: patch",
 		"nodes: get", "nodes: patch",
@@ -426,4 +429,36 @@ func (c *cluster) away(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// uninstall takes everything out of the cluster that is left of the other tests, whose daemons have ended.
+func (c *cluster) uninstall(t *testing.T) {
+	c.node("left", "example.com/theirs", taintKey)
+	before := c.getNode("left")
+	d := doorFor(t, c.Cluster, "")
+	out, err := exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Logf("%s", out)
+	var nodes struct{ Items []nodeObject }
+	if err := json.Unmarshal(c.do(http.MethodGet, "/api/v1/nodes", nil), &nodes); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		if k := n.condition(); k.Type != "" || strings.Contains(n.taints(), taintKey) {
+			t.Errorf("left: %+v, taints %s", k, n.taints())
+		}
+	}
+	if after := c.getNode("left"); after.taints() != strings.ReplaceAll(before.taints(), " "+taintKey+"=", "") || after.theirs() != before.theirs() {
+		t.Errorf("the node was %s %s and is %s %s", before.taints(), before.theirs(), after.taints(), after.theirs())
+	}
+	var reports struct{ Items []object }
+	if err := json.Unmarshal(c.do(http.MethodGet, "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource, nil), &reports); err != nil || len(reports.Items) > 0 {
+		t.Errorf("reports that are left: %v, %v", reports.Items, err)
+	}
+	writes := d.writes()
+	if out, err = exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput(); err != nil || d.writes() != writes {
+		t.Errorf("a second run: %v, %d writes: %s", err, d.writes()-writes, out)
+	}
 }

@@ -33,7 +33,7 @@ type Pace struct {
 	Refused   time.Duration // before what the API server refuses is tried again
 	Absent    time.Duration // before a Node that is not there yet is asked for again
 	Taint     time.Duration // between two attempts to take the taint, each up to twice as long
-	Proof     time.Duration // after it took the taint a node looks whether too many did
+	Spread    time.Duration // up to so long a node waits before the first of them
 }
 
 func (p Pace) filled() Pace {
@@ -42,7 +42,7 @@ func (p Pace) filled() Pace {
 		d  time.Duration
 	}{
 		{&p.Settle, 5 * time.Second}, {&p.Addresses, 20 * time.Second}, {&p.Numbers, 30 * time.Minute}, {&p.Starting, time.Minute}, {&p.Look, 5 * time.Minute},
-		{&p.Heartbeat, time.Hour}, {&p.Refused, 5 * time.Minute}, {&p.Absent, 30 * time.Second}, {&p.Taint, 5 * time.Minute}, {&p.Proof, 10 * time.Second},
+		{&p.Heartbeat, time.Hour}, {&p.Refused, 5 * time.Minute}, {&p.Absent, 30 * time.Second}, {&p.Taint, 5 * time.Minute}, {&p.Spread, 30 * time.Second},
 	} {
 		if *f.to == 0 {
 			*f.to = f.d
