@@ -2,6 +2,7 @@ package helm
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/netmend/netmend/pkg/audit"
+	"github.com/netmend/netmend/pkg/config"
 )
 
 const chart = "netmend"
@@ -28,6 +32,16 @@ var program = sync.OnceValues(func() (string, error) {
 
 func helm(t *testing.T, args ...string) (string, error) {
 	t.Helper()
+	// go test gives a result of before again unless a file has changed that this process itself has read.
+	err := filepath.WalkDir(chart, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			_, err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
@@ -152,22 +166,50 @@ func TestValues(t *testing.T) {
 	}
 }
 
-// TestConfiguration lets the daemon itself judge the configuration that values make.
+// TestConfiguration lets the daemon itself judge the configuration that values make, and looks whether they have come through.
 func TestConfiguration(t *testing.T) {
 	dir := t.TempDir()
 	daemon := filepath.Join(dir, "netmendd")
 	if out, err := exec.Command("go", "build", "-o", daemon, "../../cmd/netmendd").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	for i, values := range [][]string{nil, everything, set("kubernetes.enabled=false"), set("http.address=::"), set("http.address=fd00::1", "http.port=1"), set("chain.keep=false", "checks.rp-filter-strict.fix=2")} {
-		objects := render(t, values...)
+	suite, err := audit.Default()
+	if err != nil {
+		t.Fatal(err)
+	}
+	on := config.Kubernetes{Access: config.InCluster, Services: true, Report: true, Condition: true, Events: true}
+	taint := on
+	taint.StartupTaint = true
+	for i, tt := range []struct {
+		values     []string
+		mode       config.Mode
+		listen     string
+		keep       bool
+		kubernetes config.Kubernetes
+	}{
+		{nil, config.Audit, "127.0.0.1:26363", true, on},
+		{everything, config.Fix, ":26363", true, taint},
+		{set("kubernetes.enabled=false"), config.Audit, "127.0.0.1:26363", true, config.Kubernetes{}},
+		{set("http.address=::"), config.Audit, "[::]:26363", true, on},
+		{set("http.address=fd00::1", "http.port=1", "kubernetes.events=false"), config.Audit, "[fd00::1]:1", true, config.Kubernetes{Access: config.InCluster, Services: true, Report: true, Condition: true}},
+		{set("chain.keep=false", "checks.rp-filter-strict.fix=2"), config.Audit, "127.0.0.1:26363", false, on},
+	} {
+		objects := render(t, tt.values...)
 		j := slices.IndexFunc(objects, func(o object) bool { return o.Kind == "ConfigMap" })
-		file := filepath.Join(dir, fmt.Sprint(i))
-		if err := os.WriteFile(file, []byte(objects[j].Data["netmend.yaml"]), 0o600); err != nil {
+		text, file := objects[j].Data["netmend.yaml"], filepath.Join(dir, fmt.Sprint(i))
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := exec.Command(daemon, "--check-config", "--config", file).CombinedOutput(); err != nil {
-			t.Errorf("%v: %v: %s\n%s", values, err, out, objects[j].Data["netmend.yaml"])
+			t.Errorf("%v: %v: %s\n%s", tt.values, err, out, text)
+			continue
+		}
+		f, err := config.Open(file, suite)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := f.Config(); c.Mode != tt.mode || c.Listen != tt.listen || c.KeepChain != tt.keep || c.Kubernetes != tt.kubernetes {
+			t.Errorf("%v: mode %s, listen %s, keep %v, %+v; want %+v", tt.values, c.Mode, c.Listen, c.KeepChain, c.Kubernetes, tt)
 		}
 	}
 }
