@@ -1,12 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -115,12 +115,9 @@ func (k *clusterCommand) run(ctx context.Context) error {
 	}
 	doc := clusterDocument(r, source, in.Now)
 	if !k.quiet {
-		var b strings.Builder
-		if err := format.Write(&b, doc, style); err != nil {
-			return fmt.Errorf("write %s: %w", format.Name, err)
-		}
-		if err := emit(k.env.out, b.String()); err != nil {
-			return err
+		out := bufio.NewWriterSize(k.env.out, 64<<10) // not at once, as others do: this may be large
+		if err := errors.Join(format.Write(out, doc, style), out.Flush()); err != nil {
+			return fmt.Errorf("write output: %w", err)
 		}
 	}
 	if worst, found := doc.Worst(); found && worst >= failOn {

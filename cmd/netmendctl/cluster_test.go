@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // twoNodes is what kubectl get nodenetworkreports,nodes -o yaml writes: node1 sends what node2 drops, and node3 has told nothing.
@@ -159,5 +162,33 @@ func TestClusterProgress(t *testing.T) {
 	p.clear()
 	if got, want := b.String(), "\r\x1b[Kreading the cluster: 3s, 300 objects\r\x1b[K"; got != want {
 		t.Errorf("progress is %q; want %q", got, want)
+	}
+}
+
+var update = flag.Bool("update", false, "write the example of docs/cluster.md")
+
+// TestClusterExample holds that the example of the documentation is what the program says of testdata/cluster.yaml.
+func TestClusterExample(t *testing.T) {
+	e := newTestEnv(t, "cluster", "--from", "testdata/cluster.yaml")
+	if code := run(context.Background(), e.env); code != 1 {
+		t.Fatalf("run = %d: %s", code, e.err.String())
+	}
+	const page, begin, end = "../../docs/cluster.md", "<!-- example -->\n", "<!-- /example -->"
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(text), begin)
+	_, after, ok2 := strings.Cut(rest, end)
+	want := before + begin + "```\n" + strings.ReplaceAll(e.out.String(), "cluster testdata/cluster.yaml", "cluster https://192.0.2.100:6443") + "```\n" + end + after
+	switch {
+	case !ok || !ok2:
+		t.Fatalf("%s has no place for the example", page)
+	case *update:
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case want != string(text):
+		t.Errorf("%s is stale (-want +got; go test ./cmd/netmendctl -run TestClusterExample -update writes it):\n%s", page, cmp.Diff(want, string(text)))
 	}
 }

@@ -168,7 +168,9 @@ func differs(k tunnelNetwork, ends []mtuEnd) (Finding, bool) {
 	var f Finding
 	if len(nodes) > 0 {
 		f = finding(check.Warning, what, nodes, "%s: large packets that are not TCP are lost", large[0])
-		f.prove("too large", list(large), "")
+		for _, what := range large[1:min(len(large), named)] {
+			f.prove("also", what, "")
+		}
 	} else {
 		f = finding(check.Info, what, rarest(byMTU), "the MTU of the tunnel network %s differs between nodes, and fits everywhere", what)
 	}
@@ -178,7 +180,11 @@ func differs(k tunnelNetwork, ends []mtuEnd) (Finding, bool) {
 	}
 	slices.Sort(mtus)
 	for _, m := range mtus {
-		f.prove(fmt.Sprintf("tunnel MTU %d", m), list(byMTU[m]), fmt.Sprint(mtus[0]))
+		want := ""
+		if m > mtus[0] {
+			want = fmt.Sprint(mtus[0])
+		}
+		f.prove(fmt.Sprintf("tunnel MTU %d", m), list(byMTU[m]), want)
 	}
 	if len(uplinks) > 0 {
 		f.prove("smallest uplink", fmt.Sprintf("%d, %s of %s", uplinks[0].uplink, uplinks[0].underlayName, uplinks[0].node), "")

@@ -40,7 +40,7 @@ func runNotReported(v *view) (out []Finding) {
 		}}}
 	}
 	if silent := v.silent(); len(silent) > 0 {
-		f := finding(check.Warning, several(silent), silent, "%s told nothing of the network: %s", several(silent), list(silent))
+		f := finding(check.Warning, several(silent), silent, "nothing is known of the network of %s: netmend has written no report there", list(silent))
 		f.prove("reports", count(len(v.reports), "node", "nodes"), count(len(v.nodes), "node", "nodes"))
 		f.Fixes = logs(silent[0])
 		out = append(out, f)

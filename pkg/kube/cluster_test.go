@@ -98,7 +98,7 @@ func TestDecodeClusterFile(t *testing.T) {
 		{"empty", "", "it is empty"},
 		{"no report", proxyText, "it has no NodeNetworkReport"},
 		{"no name", "kind: NodeNetworkReport\nmetadata: {}", "a report without a name"},
-		{"a bad Node", clusterText + "- kind: Node\n  metadata: {name: nx}\n  spec: {podCIDR: x}\n", "Node nx: no address range"},
+		{"a bad Node", clusterText + "- kind: Node\n  metadata: {name: nx}\n  spec: {podCIDR: x}\n", "node nx: no address range"},
 		{"half", `{"kind":"List","items":[{"kind":"Node"`, "ends in the middle"},
 	} {
 		if _, err := DecodeClusterFile(strings.NewReader(tt.text), now); err == nil || !strings.Contains(err.Error(), tt.want) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +18,9 @@ const maxReport = 4 * nodereport.MaxBytes
 
 // view is what is kept of the objects that a cluster is judged by.
 type view struct {
-	input cluster.Input
-	items int
+	input  cluster.Input
+	items  int
+	intern intern // what nodes say alike
 }
 
 func (v *view) join(o *view) {
@@ -66,6 +68,7 @@ func (v *view) report(text []byte) error {
 		why = err.Error()
 	}
 	if why == "" && r.Metadata.Name != "" {
+		v.alike(&r)
 		v.input.Reports = append(v.input.Reports, r)
 		return nil
 	}
@@ -79,6 +82,28 @@ func (v *view) report(text []byte) error {
 	}
 	broken(&v.input, head.Metadata.Name, why)
 	return nil
+}
+
+// alike keeps once what many nodes say in the same words.
+func (v *view) alike(r *nodereport.Report) {
+	if v.intern == nil {
+		v.intern = intern{}
+	}
+	s := &r.Status
+	words := []*string{&r.APIVersion, &r.Kind, &s.Mode, (*string)(&s.State), &s.Versions.Netmend, &s.Versions.Kernel, &s.Network.CNI, &s.Network.ProxyMode}
+	for i := range s.Findings {
+		f := &s.Findings[i]
+		words = append(words, &f.Check, &f.Message, &f.Plan)
+	}
+	for i := range s.Network.Tunnels {
+		t := &s.Network.Tunnels[i]
+		words = append(words, &t.Name, &t.Kind, &t.Uplink)
+	}
+	for _, w := range words {
+		*w = v.intern.share(*w)
+	}
+	s.Findings = slices.Clip(s.Findings)
+	r.Metadata.ResourceVersion = ""
 }
 
 func broken(in *cluster.Input, name, why string) {
@@ -158,7 +183,7 @@ func (o *nodeObject) node() (cluster.Node, error) {
 			}
 			ip, err := address(a.Address)
 			if err != nil {
-				return n, fmt.Errorf("Node %.200s: %w", n.Name, err)
+				return n, fmt.Errorf("node %.200s: %w", n.Name, err)
 			}
 			n.Addresses = append(n.Addresses, ip)
 		}
@@ -173,7 +198,7 @@ func (o *nodeObject) node() (cluster.Node, error) {
 	for _, text := range cidrs {
 		p, err := prefix(text)
 		if err != nil {
-			return n, fmt.Errorf("Node %.200s: %w", n.Name, err)
+			return n, fmt.Errorf("node %.200s: %w", n.Name, err)
 		}
 		n.PodCIDRs = append(n.PodCIDRs, p)
 	}

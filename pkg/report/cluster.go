@@ -152,8 +152,8 @@ func ClusterFormats() []ClusterFormat {
 	return []ClusterFormat{
 		{"text", writeClusterText},
 		{"wide", writeClusterWide},
-		{"json", func(w io.Writer, c *Cluster, _ Style) error { return encode(w, c) }},
-		{"yaml", func(w io.Writer, c *Cluster, _ Style) error { return encodeYAML(w, c) }},
+		{"json", writeClusterJSON},
+		{"yaml", writeClusterYAML},
 		{"html", writeClusterHTML},
 	}
 }

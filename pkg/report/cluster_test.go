@@ -2,10 +2,13 @@ package report
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/facts"
@@ -50,6 +53,24 @@ func TestClusterFormats(t *testing.T) {
 	}
 	if _, err := ParseClusterFormat("sarif"); err == nil || !strings.Contains(err.Error(), "one of text, wide, json, yaml, html") {
 		t.Errorf("ParseClusterFormat(sarif): %v", err)
+	}
+}
+
+// TestClusterNodeByNode compares what is written node by node with what is written at once.
+func TestClusterNodeByNode(t *testing.T) {
+	for _, nodes := range []int{0, 1, 5} {
+		c := clusterOf(2)
+		c.Nodes = c.Nodes[:nodes]
+		c.Source = "\n  \"nodes\": []\nnodes: []"
+		var one, all bytes.Buffer
+		if err := errors.Join(writeClusterJSON(&one, c, Style{}), encode(&all, c)); err != nil || one.String() != all.String() {
+			t.Errorf("JSON of %d nodes differs, %v:\n%s", nodes, err, cmp.Diff(all.String(), one.String()))
+		}
+		one.Reset()
+		text, err := toYAML(c)
+		if err := errors.Join(err, writeClusterYAML(&one, c, Style{})); err != nil || one.String() != string(text) {
+			t.Errorf("YAML of %d nodes differs, %v:\n%s", nodes, err, cmp.Diff(string(text), one.String()))
+		}
 	}
 }
 

@@ -104,6 +104,7 @@ type ran struct {
 	out, err string
 	code     int
 	took     time.Duration
+	cpu      time.Duration
 	rss      int64 // bytes
 }
 
@@ -119,7 +120,7 @@ func runIn(t *testing.T, c *lab.Cluster, program string, args ...string) ran {
 	if err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	r.code = cmd.ProcessState.ExitCode()
+	r.code, r.cpu = cmd.ProcessState.ExitCode(), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
 	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 		r.rss = u.Maxrss << 10
 	}
@@ -156,11 +157,11 @@ func TestCluster(t *testing.T) {
 	}
 	var best ran
 	for i := range 3 {
-		r := runIn(t, c, plugin, "--kubeconfig", config, "-o", "json")
+		r := runIn(t, c, plugin, "--kubeconfig", config)
 		if r.code != 1 || r.err != "" {
 			t.Fatalf("kubectl netmend = %d: %s", r.code, r.err)
 		}
-		t.Logf("kubectl netmend over %d nodes: %s, %d MiB", nodes, r.took.Round(10*time.Millisecond), r.rss>>20)
+		t.Logf("kubectl netmend over %d nodes: %s, of which %s on a processor, and %d MiB", nodes, r.took.Round(10*time.Millisecond), r.cpu.Round(10*time.Millisecond), r.rss>>20)
 		if i == 0 || r.took < best.took {
 			best.took, best.out = r.took, r.out
 		}
@@ -171,19 +172,20 @@ func TestCluster(t *testing.T) {
 	if best.took > maxTime && best.took > 2*yardstick {
 		t.Errorf("it takes %s; want at most %s, or twice the %s that just reading takes here", best.took, maxTime, yardstick)
 	}
-	if best.rss > maxRSS {
+	if lines := strings.Count(best.out, "\n"); lines > 150 {
+		t.Errorf("the table has %d lines; want few, though there are many nodes", lines)
+	}
+	t.Logf("it says:\n%s", best.out)
+	asJSON := runIn(t, c, program, "cluster", "--kubeconfig", config, "-o", "json")
+	t.Logf("-o json: %s, %s on a processor, %d MiB", asJSON.took.Round(10*time.Millisecond), asJSON.cpu.Round(10*time.Millisecond), asJSON.rss>>20)
+	if best.rss = max(best.rss, asJSON.rss); best.rss > maxRSS {
 		t.Errorf("it takes %d MiB; want at most %d", best.rss>>20, maxRSS>>20)
 	}
-	examine(t, best.out)
+	examine(t, asJSON.out)
 
 	r := runIn(t, c, program, "cluster", "--kubeconfig", config, "--node", name(17))
 	if r.code != 1 || !strings.Contains(r.out, name(17)+" sends packets of flannel.1 with bad outer checksums, and "+name(4000)+" drops them") {
 		t.Errorf("--node = %d:\n%s%s", r.code, r.out, r.err)
-	}
-	r = runIn(t, c, program, "cluster", "--kubeconfig", config)
-	t.Logf("netmendctl cluster:\n%s", r.out)
-	if lines := strings.Count(r.out, "\n"); lines > 150 {
-		t.Errorf("the table has %d lines; want few, though there are many nodes", lines)
 	}
 }
 
@@ -253,21 +255,17 @@ func readLists(t *testing.T, c *lab.Cluster) (best time.Duration) {
 		var all sync.WaitGroup
 		for _, path := range []string{"/apis/" + nodereport.APIVersion + "/" + nodereport.Resource, "/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"} {
 			all.Go(func() {
-				for next := ""; ; {
+				pages := 0
+				for next := ""; pages == 0 || next != ""; pages++ {
 					text, err := c.Do("GET", path+"?limit=500&continue="+next, nil)
 					if err != nil {
 						t.Error(err)
 						return
 					}
-					head := text[:min(len(text), 2000)]
-					_, rest, found := bytes.Cut(head, []byte(`"continue":"`))
-					if !found {
-						return
-					}
-					token, _, _ := bytes.Cut(rest, []byte(`"`))
-					if next = string(token); next == "" {
-						return
-					}
+					next = rest(text)
+				}
+				if pages != nodes/500 {
+					t.Errorf("%s has %d pages; want %d", path, pages, nodes/500)
 				}
 			})
 		}
@@ -277,4 +275,19 @@ func readLists(t *testing.T, c *lab.Cluster) (best time.Duration) {
 		}
 	}
 	return best
+}
+
+// rest is where a list goes on. The API server writes it at the beginning of its own lists and at the end of those of custom resources.
+func rest(page []byte) string {
+	for _, part := range [][]byte{page[:min(len(page), 1000)], page[max(0, len(page)-1000):]} {
+		if _, behind, found := bytes.Cut(part, []byte(`"metadata":{"continue":"`)); found {
+			token, _, _ := bytes.Cut(behind, []byte(`"`))
+			return string(token)
+		}
+		if _, behind, found := bytes.Cut(part, []byte(`,"continue":"`)); found {
+			token, _, _ := bytes.Cut(behind, []byte(`"`))
+			return string(token)
+		}
+	}
+	return ""
 }

@@ -60,14 +60,14 @@ func node(i int) object {
 	}
 }
 
-// report is what a node with two dozen findings says.
+// report is what a node with twenty findings says.
 func report(i int) *nodereport.Report {
 	since := time.Date(2024, 5, 6, 8, 0, 0, 0, time.UTC)
 	on := true
 	r := &nodereport.Report{
 		APIVersion: nodereport.APIVersion, Kind: nodereport.Kind, Metadata: nodereport.Metadata{Name: name(i)},
 		Status: nodereport.Status{
-			State: status.Proven, Since: since, Mode: "audit", Info: 24, Versions: nodereport.Versions{Netmend: "v0.1.0", Kernel: "6.1.0-18-cloud-amd64"},
+			State: status.Proven, Since: since, Mode: "audit", Info: 20, Versions: nodereport.Versions{Netmend: "v0.1.0", Kernel: "6.1.0-18-cloud-amd64"},
 			Network: nodereport.Network{
 				CNI: "cbr0", ProxyMode: "iptables", PodCIDRs: []netip.Prefix{podCIDR(i)}, PodMTU: []int{1450},
 				Uplinks: []nodereport.Uplink{{Name: "eth0", MTU: 1500, MAC: mac(i), Addresses: []netip.Prefix{netip.PrefixFrom(address(i), 16)}}},
@@ -75,7 +75,7 @@ func report(i int) *nodereport.Report {
 			},
 		},
 	}
-	for n := range 24 {
+	for n := range 20 {
 		r.Status.Findings = append(r.Status.Findings, nodereport.Finding{
 			Check: "listen-overflow", Severity: check.Info, Object: fmt.Sprintf("namespace /run/netns/cni-%08x-%04x (service-%d, pid %d)", i*7919, n, n, 4000+n), Since: since,
 			Message: "a listener's queue is now and then nearly full: connections to port 8080 may have to begin again", Plan: "nothing: it is advice, for whoever wrote the program",
@@ -93,7 +93,7 @@ func proxyPod(i int, daemonSet string) object {
 		"spec": object{
 			"nodeName": name(i), "hostNetwork": true, "priorityClassName": "system-node-critical", "tolerations": []object{{"operator": "Exists"}},
 			"containers": []object{{
-				"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.35.4", "command": []string{"/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=$(NODE_NAME)"},
+				"name": "kube-proxy", "image": "registry.example.internal/kube-proxy:v1.35.4", "command": []string{"/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=$(NODE_NAME)"},
 				"env":          []object{{"name": "NODE_NAME", "valueFrom": object{"fieldRef": object{"fieldPath": "spec.nodeName"}}}},
 				"volumeMounts": []object{{"name": "kube-proxy", "mountPath": "/var/lib/kube-proxy"}, {"name": "xtables-lock", "mountPath": "/run/xtables.lock"}, {"name": "lib-modules", "mountPath": "/lib/modules", "readOnly": true}},
 			}},
@@ -110,7 +110,7 @@ func daemonSet() object {
 	return object{
 		"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": object{"name": "kube-proxy", "namespace": "kube-system", "labels": labels},
 		"spec": object{"selector": object{"matchLabels": labels}, "template": object{"metadata": object{"labels": labels}, "spec": object{
-			"priorityClassName": "system-node-critical", "containers": []object{{"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:v1.35.4"}},
+			"priorityClassName": "system-node-critical", "containers": []object{{"name": "kube-proxy", "image": "registry.example.internal/kube-proxy:v1.35.4"}},
 		}}},
 	}
 }
