@@ -26,7 +26,7 @@ step "packages" scripts/packages.sh $(cat scripts/packages.txt)
 step "cache of helm" scripts/cache.sh helm
 step "units and fuzz seeds" units
 if [ "$(id -u)" -eq 0 ]; then
-	for what in kubernetes cluster helm cni kernel; do
+	for what in kubernetes cluster cni kernel; do
 		step "cache of $what" scripts/cache.sh "$what"
 	done
 	step "nodes in network namespaces" "$go" test -count=1 -timeout 25m ./test/e2e/... ./test/services/... ./test/kubeapi ./test/cni/... ./test/cri/...
