@@ -86,3 +86,24 @@ func brief(err error) error {
 	}
 	return err
 }
+
+// event is one line of a watch. What the object is depends on the type: a Status has texts where others have more.
+type event struct {
+	Type   string          `json:"type"`
+	Object json.RawMessage `json:"object"`
+}
+
+// failure is the error of a watch that the API server has ended by a Status.
+func (e *event) failure(path string) error {
+	var s struct {
+		Code    int    `json:"code"`
+		Message string `json:"message"`
+	}
+	if err := json.Unmarshal(e.Object, &s); err != nil {
+		return fmt.Errorf("watch %s: an error that cannot be read: %w", path, err)
+	}
+	if s.Code == http.StatusGone {
+		return errGone
+	}
+	return &statusError{status: s.Code, path: path, says: clip(s.Message)}
+}

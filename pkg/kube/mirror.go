@@ -112,21 +112,12 @@ func (m *Mirror) Err() error {
 }
 
 func (m *Mirror) err() error {
-	var first error
-	more := 0
 	for _, s := range m.sources {
-		switch {
-		case !s.must || s.err == nil:
-		case first == nil:
-			first = s.err
-		default:
-			more++
+		if s.must && s.err != nil {
+			return s.err // that of one list: the others' is the same as a rule
 		}
 	}
-	if more > 0 {
-		return fmt.Errorf("%w (and %d more)", first, more)
-	}
-	return first
+	return nil
 }
 
 // Cluster is what the API server wants as far as it was heard, and its age: how long ago the one of its lists that was silent longest said anything. It is nil

@@ -94,7 +94,7 @@ func (s *server) watch(w http.ResponseWriter, r *http.Request) {
 	from := 0
 	fmt.Sscan(r.URL.Query().Get("resourceVersion"), &from)
 	if from < s.oldest {
-		fmt.Fprintln(w, `{"type":"ERROR","object":{"kind":"Status","code":410}}`)
+		fmt.Fprintln(w, `{"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}}`)
 		return
 	}
 	s.watches++
@@ -358,6 +358,11 @@ func FuzzWatch(f *testing.F) {
 			if d.Decode(&e) != nil {
 				return
 			}
+			if e.Type == "ERROR" && e.failure("/") == nil {
+				t.Error("an error is none")
+			}
+			var o object
+			_ = json.Unmarshal(e.Object, &o)
 		}
 	})
 }

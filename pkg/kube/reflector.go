@@ -154,16 +154,6 @@ func (r *reflector) item(d *json.Decoder) error {
 	return r.add(&o)
 }
 
-// event is one line of a watch.
-type event struct {
-	Type   string `json:"type"`
-	Object struct {
-		object
-		Code    int    `json:"code"` // of a Status
-		Message string `json:"message"`
-	} `json:"object"`
-}
-
 // bounded lets each event be as large as an object can be.
 type bounded struct {
 	r    io.Reader
@@ -209,7 +199,13 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 		}
 		b.left = maxObject
 		silent.Reset(quiet)
-		o := &e.Object.object
+		if e.Type == "ERROR" {
+			return last, e.failure(r.path)
+		}
+		o := &object{}
+		if err := json.Unmarshal(e.Object, o); err != nil {
+			return last, fmt.Errorf("watch %s: %w", r.path, err)
+		}
 		o.Kind = r.kind
 		switch e.Type {
 		case "ADDED", "MODIFIED":
@@ -219,11 +215,6 @@ func (r *reflector) watch(ctx context.Context, version string) (last string, err
 		case "DELETED":
 			r.remove(o)
 		case "BOOKMARK":
-		case "ERROR":
-			if e.Object.Code == http.StatusGone {
-				return last, errGone
-			}
-			return last, &statusError{status: e.Object.Code, path: r.path, says: clip(e.Object.Message)}
 		default:
 			return last, fmt.Errorf("watch %s: unknown event %.50q", r.path, e.Type)
 		}

@@ -59,8 +59,8 @@ func newMachine(t *testing.T, n *lab.Node, c *lab.Managed) *lab.Machine {
 	n.Write("etc/resolv.conf", "nameserver %s\n", lab.DNSAddress)
 	n.Write("etc/containerd.toml", "%s", containerd.Config("/opt/cni/bin"))
 	n.Write("etc/kubernetes/kubelet.yaml", "%s", kubeletConfig)
-	n.Write("etc/kubernetes/kubelet.kubeconfig", "%s", c.Kubeconfig(n.Name))
-	n.Write("etc/kubernetes/proxy.kubeconfig", "%s", c.Kubeconfig("kube-proxy"))
+	n.Write("etc/kubernetes/kubelet.kubeconfig", "%s", c.Identity(n.Name))
+	n.Write("etc/kubernetes/proxy.kubeconfig", "%s", c.Identity("kube-proxy"))
 	for _, program := range []string{"kubelet", "kube-proxy"} {
 		place(t, c.Program(program), filepath.Join(n.Root, "opt/kubernetes", program))
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 const (
-	web     = "default/web:http"
-	webIP   = "10.96.7.7"
-	webPort = 30777
+	web     = lab.Web + ":http"
+	webIP   = lab.WebAddress
+	webPort = lab.WebNodePort
 )
 
 // fault is something that somebody does to a node's rules.
@@ -66,7 +66,7 @@ func TestFaults(t *testing.T) {
 			n.Sh("ip link add cni0 type bridge; ip addr add 10.244.5.1/24 dev cni0; ip link set cni0 up")
 			pod := n.BridgePod("cni0", "veth0", 1500, "10.244.5.2/24", "10.244.5.1")
 			pod.Listen(netip.MustParseAddrPort("10.244.5.2:8080"))
-			makeWeb(t, c, n.Name, "10.244.5.2", "10.244.5.3")
+			c.CreateWeb(n.Name, "10.244.5.2", "10.244.5.3")
 			p := c.Proxy(n, mode)
 			judge := func(want []string, says string) {
 				t.Helper()
@@ -99,43 +99,11 @@ func TestFaults(t *testing.T) {
 			}
 			p.Stop() // what changes now, nobody writes
 			t.Log("endpoints changed without kube-proxy")
-			replace(t, c, "10.244.5.2", "10.244.5.4")
+			c.ReplaceWeb("elsewhere", "10.244.5.2", "10.244.5.4")
 			judge([]string{"critical service-rules-stale default/web"}, "connections go to 10.244.5.3:8080, which should have none; 10.244.5.4:8080 should have connections and has none")
 			c.Proxy(n, mode)
 			judge([]string{}, "")
 		})
-	}
-}
-
-func endpoints(node string, addresses ...string) (out []map[string]any) {
-	for _, a := range addresses {
-		out = append(out, map[string]any{"addresses": []string{a}, "conditions": map[string]any{"ready": true}, "nodeName": node})
-	}
-	return out
-}
-
-// makeWeb makes a Service of type NodePort.
-func makeWeb(t *testing.T, c *lab.Cluster, node string, addresses ...string) {
-	t.Helper()
-	port := []map[string]any{{"name": "http", "protocol": "TCP", "port": 80, "nodePort": webPort}}
-	_, err := c.Do("POST", "/api/v1/namespaces/default/services", map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web"},
-		"spec": map[string]any{"type": "NodePort", "clusterIP": webIP, "ports": port}})
-	if err == nil {
-		_, err = c.Do("POST", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", map[string]any{
-			"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4", "ports": []map[string]any{{"name": "http", "protocol": "TCP", "port": 8080}},
-			"endpoints": endpoints(node, addresses...), "metadata": map[string]any{"name": "web-1", "labels": map[string]string{"kubernetes.io/service-name": "web"}}})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// replace gives the Service other endpoints.
-func replace(t *testing.T, c *lab.Cluster, addresses ...string) {
-	t.Helper()
-	_, err := c.Do("PATCH", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/web-1", map[string]any{"endpoints": endpoints("elsewhere", addresses...)})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 

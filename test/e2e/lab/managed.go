@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// Managed is a control plane with all that belongs to one: an API server with admission and a certificate that its clients trust, the controllers, and a
-// scheduler.
+// Managed is a control plane with all that belongs to one: an API server with admission, which refuses privileged containers, and a certificate that its clients
+// trust, the controllers, and a scheduler.
 type Managed struct {
 	*Cluster
-	Server *Process // the API server; ended while it is stopped
 
 	programs    string // the directory of kubelet, kubectl and the others
 	certificate []byte
@@ -29,7 +28,8 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 	for _, n := range nodes {
 		m.wire(n)
 	}
-	m.StartServer()
+	m.configureAPI(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"), "--kubelet-preferred-address-types=InternalIP")
+	m.StartAPI()
 	for _, c := range []struct {
 		name string
 		args []string
@@ -39,12 +39,12 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 		{"kube-scheduler", []string{"--secure-port=0", "--leader-elect=false"}},
 	} {
 		kubeconfig := m.file(c.name + ".kubeconfig")
-		if err := os.WriteFile(kubeconfig, []byte(m.Kubeconfig(c.name)), 0o600); err != nil {
+		if err := os.WriteFile(kubeconfig, []byte(m.Identity(c.name)), 0o600); err != nil {
 			t.Fatalf("%v", err)
 		}
 		m.ShowLog(t, m.NS.Start(filepath.Join(programs, c.name), append(c.args, "--kubeconfig="+kubeconfig)...))
 	}
-	if err := os.WriteFile(m.AdminConfig(), []byte(m.Kubeconfig(token)), 0o600); err != nil {
+	if err := os.WriteFile(m.AdminConfig(), []byte(m.Identity(token)), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
 	return m
@@ -72,15 +72,8 @@ func (m *Managed) writeIdentities(nodes []*Node) error {
 	return err
 }
 
-// StartServer starts the API server, for the first time or after [Process.Stop], and waits until it is ready. It refuses privileged containers.
-func (m *Managed) StartServer() {
-	m.t.Helper()
-	m.Server = m.startServer(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"),
-		"--kubelet-preferred-address-types=InternalIP")
-}
-
-// Kubeconfig is that of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.
-func (m *Managed) Kubeconfig(token string) string {
+// Identity is the kubeconfig of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.
+func (m *Managed) Identity(token string) string {
 	return Kubeconfig(controlPlane, token, m.certificate)
 }
 

@@ -8,13 +8,20 @@ import (
 	"time"
 )
 
-// StartAPI runs the API server of a cluster of [NewCluster] again, and waits until it is ready.
+// StartAPI runs the API server, for the first time or again, and waits until it is ready.
 func (c *Cluster) StartAPI() {
 	c.t.Helper()
-	c.api = c.startServer(filepath.Join(c.dir, "tokens"), "--cert-dir="+filepath.Join(c.dir, "certs"), "--disable-admission-plugins=ServiceAccount")
+	c.api = c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), c.args...)
+	WaitFor(c.t, 90*time.Second, "the API server", func() (bool, string) {
+		body, err := c.do(http.MethodGet, "/readyz", nil)
+		if err != nil {
+			return false, err.Error() + tail(c.api.Log)
+		}
+		return string(body) == "ok", string(body) + tail(c.api.Log)
+	})
 }
 
-// StopAPI ends the API server of a cluster of [NewCluster] at once, as a power failure would. What it has stored stays.
+// StopAPI ends the API server at once, as a power failure would. What it has stored stays.
 func (c *Cluster) StopAPI() {
 	c.t.Helper()
 	c.api.Signal(syscall.SIGKILL)
@@ -31,3 +38,13 @@ func (c *Cluster) URL() string { return fmt.Sprintf("https://%s:%d", c.server, a
 
 // Token is that of the cluster's administrator.
 func (c *Cluster) Token() string { return token }
+
+// Kubeconfig writes a file by which a node reaches the API server, with every right, and gives its path.
+func (c *Cluster) Kubeconfig() string {
+	c.t.Helper()
+	path := filepath.Join(c.t.TempDir(), "kubeconfig")
+	if err := WriteKubeconfig(path, c.server); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+	return path
+}
