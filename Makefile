@@ -9,7 +9,7 @@ vcs := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 .PHONY: help
 help: ## say what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## put static programs into bin/
@@ -25,6 +25,11 @@ audit: build ## audit this machine and change nothing (more options: bin/netmend
 test: ## run every test; as root it installs the packages that they need
 	@GO='$(GO)' scripts/test.sh
 
+.PHONY: e2e-cluster
+e2e-cluster: ## run netmend on a real Kubernetes cluster of two nodes, which it builds and starts here (root)
+	@scripts/packages.sh $(shell cat scripts/packages.txt)
+	@$(GO) test -count=1 -timeout 40m -v ./test/cluster
+
 .PHONY: demo
 demo: ## play an incident with real packets: the fault, its audit, the mending (root, 30 seconds)
 	@scripts/packages.sh iproute2 iptables ethtool
@@ -35,8 +40,13 @@ lint: ## gofmt, vet, staticcheck, shellcheck, architecture, freshness of generat
 	@GO='$(GO)' scripts/lint.sh
 
 .PHONY: gen
-gen: ## write the generated files again: the list of checks, their pages, the README's table
+gen: ## write the generated files again: the list of checks, their pages, the README's table, the plain manifests
 	@$(GO) run ./pkg/checks/internal/gen
+	@scripts/manifest.sh
+
+.PHONY: image
+image: ## make the container image as an OCI archive, bin/netmend-image.tar (root; ARCH=arm64 for another processor)
+	@GO='$(GO)' scripts/image.sh '$(ARCH)'
 
 .PHONY: bench
 bench: ## measure audits, the plugin and the idle daemon beside their peers, with many pods and Services (root, about 40 minutes)

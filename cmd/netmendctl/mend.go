@@ -22,7 +22,7 @@ import (
 
 // mendCommands are those that change a node.
 func mendCommands(e *env) []*cobra.Command {
-	return []*cobra.Command{newFix(e), newHistory(e), newUndo(e), newInstall(e), newUninstall(e), newStatus(e)}
+	return []*cobra.Command{newFix(e), newHistory(e), newUndo(e), newInstall(e), newUninstall(e), newRetire(e), newStatus(e)}
 }
 
 // journalFlags say where the journal is.

@@ -13,7 +13,6 @@ import (
 	"github.com/netmend/netmend/pkg/agent"
 	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/kube"
-	"github.com/netmend/netmend/pkg/status"
 )
 
 const (
@@ -27,14 +26,15 @@ type cluster struct {
 	log    *slog.Logger
 	getenv func(string) string
 	node   *nodeName
+	health *apiHealth
 	wanted chan config.Kubernetes // that is to be in force
 
 	now  config.Kubernetes // that is; it belongs to run, as what follows
 	stop func()            // nil: nothing is followed
 }
 
-func newCluster(d *daemon, getenv func(string) string) *cluster {
-	return &cluster{agent: d.agent, log: d.log, getenv: getenv, node: d.node, wanted: make(chan config.Kubernetes, 1)}
+func newCluster(d *daemon, getenv func(string) string, h *apiHealth) *cluster {
+	return &cluster{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: make(chan config.Kubernetes, 1)}
 }
 
 // apply puts another configuration in force. It does not wait, and may be called by several goroutines.
@@ -72,11 +72,11 @@ func (c *cluster) change(ctx context.Context, k config.Kubernetes) {
 	c.end()
 	c.now = k
 	if !k.On() {
-		c.agent.ForgetCondition(status.Kubernetes)
 		return
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
+	c.health.begin(partServices)
 	group.Go(func() { c.follow(ctx, k) })
 	c.stop = func() {
 		cancel()
@@ -90,6 +90,7 @@ func (c *cluster) end() {
 		c.stop()
 		c.stop = nil
 		c.agent.SetTruth(nil)
+		c.health.forget(partServices)
 	}
 }
 
@@ -115,7 +116,7 @@ func (c *cluster) follow(ctx context.Context, k config.Kubernetes) {
 		if err == nil {
 			break
 		}
-		c.agent.SetCondition(status.Kubernetes, fmt.Errorf("what the cluster wants is not known: %w; tried again every %s", err, openAgain))
+		c.health.set(partServices, fmt.Errorf("what the cluster wants is not known: %w; tried again every %s", err, openAgain))
 		pause(ctx, openAgain)
 	}
 	if ctx.Err() != nil {
@@ -142,9 +143,9 @@ func (c *cluster) tell(m *kube.Mirror) {
 	err := m.Err()
 	switch {
 	case err != nil:
-		c.agent.SetCondition(status.Kubernetes, fmt.Errorf("rules for Services are not compared with the cluster's meanwhile: %w", err))
+		c.health.set(partServices, fmt.Errorf("rules for Services are not compared with the cluster's meanwhile: %w", err))
 	case m.Whole():
-		c.agent.SetCondition(status.Kubernetes, nil)
+		c.health.set(partServices, nil)
 	}
 	c.agent.TruthChanged()
 }

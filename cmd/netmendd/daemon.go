@@ -37,6 +37,7 @@ type daemon struct {
 	surfaces *serve.Surfaces
 	board    *serve.Board
 	cluster  *cluster
+	crier    *crier
 	node     *nodeName
 	systemd  *serve.Systemd
 	ready    bool
@@ -59,11 +60,11 @@ func (f *flags) run(ctx context.Context, e *env) error {
 	}
 	d := &daemon{flags: f, level: &slog.LevelVar{}, file: file, board: &serve.Board{}, node: newNodeName(), systemd: serve.NewSystemd(e.getenv, os.Getpid())}
 	d.log = newLogger(e.err, d.level, conf)
-	if err := d.assemble(suite, conf); err != nil {
+	if err := d.assemble(suite, conf, e.getenv); err != nil {
 		return err
 	}
-	d.cluster = newCluster(d, e.getenv)
 	d.cluster.apply(conf.Kubernetes)
+	d.crier.apply(conf.Kubernetes)
 	return d.run(ctx, e.hup)
 }
 
@@ -78,7 +79,7 @@ func newLogger(w io.Writer, level *slog.LevelVar, conf *config.Config) *slog.Log
 }
 
 // assemble makes the parts, which then know each other.
-func (d *daemon) assemble(suite *audit.Suite, conf *config.Config) error {
+func (d *daemon) assemble(suite *audit.Suite, conf *config.Config, getenv func(string) string) error {
 	plugin, err := d.flags.pluginPath()
 	if err != nil {
 		return err
@@ -92,8 +93,10 @@ func (d *daemon) assemble(suite *audit.Suite, conf *config.Config) error {
 	if err != nil {
 		return err
 	}
+	health := newAPIHealth(d.agent)
+	d.cluster, d.crier = newCluster(d, getenv, health), newCrier(d, getenv, health)
 	d.surfaces = serve.New(serve.Options{
-		Board: d.board, Metrics: metrics, NodeState: d.flags.nodeStatePath(), Unasked: suite.Unasked, Health: d.agent.SetCondition, Told: d.agent.Tell,
+		Board: d.board, Metrics: metrics, NodeState: d.flags.nodeStatePath(), Unasked: suite.Unasked, Health: d.agent.SetCondition, Told: d.crier.hear,
 	}, d.flags.settings(conf))
 	return nil
 }
@@ -113,6 +116,7 @@ func (d *daemon) run(ctx context.Context, hup <-chan os.Signal) error {
 	others.Go(func() { d.systemd.Watch(surfaces, d.board.Turning) })
 	loop.Go(func() { d.watchConfig(ctx, hup) })
 	loop.Go(func() { d.cluster.run(ctx) })
+	loop.Go(func() { d.crier.run(ctx) })
 	<-ctx.Done()
 	d.tell(d.systemd.Stopping())
 	loop.Wait()
@@ -159,11 +163,13 @@ func (d *daemon) reloaded(err error) {
 	d.agent.Configure(conf)
 	d.surfaces.Apply(d.flags.settings(conf))
 	d.cluster.apply(conf.Kubernetes)
+	d.crier.apply(conf.Kubernetes)
 }
 
 // published tells the service manager. It is called by the loop after each state.
 func (d *daemon) published(s *status.Document) {
 	d.node.set(s.Node)
+	d.crier.feed(s)
 	if s.Ready && !d.ready {
 		d.ready = true
 		d.tell(d.systemd.Ready())

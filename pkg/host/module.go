@@ -31,7 +31,7 @@ func setModule(h *Host, _ *NS, c fix.Change) error {
 	}
 	switch c.To {
 	case fix.Loaded:
-		return program.Run(h.root, "modprobe", name)
+		return program.Inside(h.root, func() error { return program.Run("modprobe", name) })
 	case fix.Absent:
 		if err := unix.DeleteModule(name, unix.O_NONBLOCK); err != nil {
 			return fmt.Errorf("unload module: %w", err)

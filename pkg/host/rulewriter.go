@@ -62,11 +62,12 @@ func setRule(ns *NS, c fix.Change, write RuleWriter) error {
 		return err
 	}
 	for _, site := range sites {
-		if site.Own {
-			err = setOwnChain(r, tables, c.To == fix.Present)
-		} else {
-			err = write(site, r, c.To == fix.Present)
-		}
+		err := program.Inside(ns.root, func() error {
+			if site.Own {
+				return setOwnChain(r, tables, c.To == fix.Present)
+			}
+			return write(site, r, c.To == fix.Present)
+		})
 		if err != nil {
 			return err
 		}
@@ -74,11 +75,10 @@ func setRule(ns *NS, c fix.Change, write RuleWriter) error {
 	return nil
 }
 
-// setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction. Like iptables it is the program that netmend came with, not the
-// node's: what it writes is the same to every kernel.
+// setOwnChain changes netmend's own nftables table. nft makes all of it in one transaction.
 func setOwnChain(r fix.RuleSpec, tables []facts.Table, present bool) error {
 	for _, words := range r.OwnCommands(tables, present) {
-		if err := program.Run("/", words[0], words[1:]...); err != nil {
+		if err := program.Run(words[0], words[1:]...); err != nil {
 			return err
 		}
 	}

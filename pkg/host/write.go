@@ -18,7 +18,7 @@ var ErrNotTaken = errors.New("the value did not take")
 // ErrNoWriter says that a rule was to be written by a caller who has nothing to write rules with.
 var ErrNoWriter = errors.New("nothing to write rules with")
 
-// RuleWriter puts the rules of a knob where the site says, or takes them out, on a thread in the namespace: iptrules.Write.
+// RuleWriter puts the rules of a knob where the site says, or takes them out, on a thread in the namespace, with the node's root directory: iptrules.Write.
 type RuleWriter func(site fix.RuleSite, r fix.RuleSpec, present bool) error
 
 // knob reads and writes one family of knobs. Both run on a thread in the namespace. Rules are set by a [RuleWriter].

@@ -39,12 +39,9 @@ func (e *statusError) Error() string {
 	return e.path + ": " + text
 }
 
-// refused is the error of an answer that has none of what was asked for.
-func (r *reflector) refused(answer *http.Response) error {
-	if answer.StatusCode == http.StatusGone {
-		return errGone
-	}
-	e := &statusError{status: answer.StatusCode, path: r.path, after: retryAfter(answer.Header.Get("Retry-After"))}
+// refusedBy is the error of an answer that has none of what was asked for.
+func refusedBy(answer *http.Response, path string) error {
+	e := &statusError{status: answer.StatusCode, path: path, after: retryAfter(answer.Header.Get("Retry-After"))}
 	var says struct {
 		Message string `json:"message"`
 	}

@@ -2,7 +2,6 @@ package kube
 
 import (
 	"cmp"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -24,7 +23,7 @@ type followed struct {
 }
 
 // follow makes a reflector for each list.
-func (m *Mirror) follow(a *Access, client *http.Client) {
+func (m *Mirror) follow(client *Client) {
 	m.stores()
 	for i, f := range m.lists() {
 		m.sources = append(m.sources, source{must: f.must})
@@ -36,7 +35,7 @@ func (m *Mirror) follow(a *Access, client *http.Client) {
 			query.Set("fieldSelector", f.fields)
 		}
 		m.reflectors = append(m.reflectors, &reflector{
-			access: a, client: client, path: f.path, query: query, kind: f.kind, retry: backoff, refusal: refusal,
+			client: client, path: f.path, query: query, kind: f.kind, retry: backoff, refusal: refusal,
 			begin: func() {
 				m.update(func() bool {
 					f.begin()

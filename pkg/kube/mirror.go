@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -50,7 +49,7 @@ const (
 
 // NewMirror prepares a mirror for a node. changed is called, from several goroutines, whenever something is not as it was; it must not block. now is the clock.
 func NewMirror(a *Access, node string, now func() time.Time, changed func()) (*Mirror, error) {
-	t, err := a.transport()
+	client, err := NewClient(a)
 	if err != nil {
 		return nil, fmt.Errorf("mirror the cluster: %w", err)
 	}
@@ -62,7 +61,7 @@ func NewMirror(a *Access, node string, now func() time.Time, changed func()) (*M
 	}
 	m := &Mirror{node: node, now: now, changed: changed, intern: intern{}}
 	m.recent.now = now
-	m.follow(a, &http.Client{Transport: t})
+	m.follow(client)
 	return m, nil
 }
 

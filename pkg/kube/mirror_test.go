@@ -359,7 +359,7 @@ func FuzzWatch(f *testing.F) {
 	f.Add([]byte(`{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","resourceVersion":"8"}}}{"type":"ERROR","object":{"code":410}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r := &reflector{kind: kindService, add: func(o *object) error { _, err := service(o, intern{}); return err }}
-		_, _, _ = r.page(strings.NewReader(string(data))) // it must end and not panic
+		_, _, _ = listPage(strings.NewReader(string(data)), r.item) // it must end and not panic
 		d := json.NewDecoder(strings.NewReader(string(data)))
 		for {
 			var e event

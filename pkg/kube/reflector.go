@@ -21,8 +21,7 @@ const (
 
 // reflector follows one list of objects: it lists them page by page, then watches from there, and goes on where a watch ended. It holds no object itself.
 type reflector struct {
-	access         *Access
-	client         *http.Client
+	client         *Client
 	path           string
 	query          url.Values                      // selectors
 	kind           string                          // of the objects, which in a list have none of their own
@@ -69,7 +68,7 @@ func (r *reflector) run(ctx context.Context) {
 			}
 			continue
 		case errors.Is(err, errShort): // whoever is asked again at once would be asked without end
-		case errors.As(err, &status) && refused(status.status):
+		case errors.As(err, &status) && Refused(status):
 			version = ""
 			r.failed(err)
 			sleep(ctx, r.refusal(attempt))
@@ -99,21 +98,17 @@ func (r *reflector) get(ctx context.Context, more url.Values) (io.ReadCloser, er
 			q[k] = v
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.access.Server+r.path+"?"+q.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.access.authorize(req); err != nil {
-		return nil, err
-	}
-	answer, err := r.client.Do(req)
+	answer, err := r.client.send(ctx, http.MethodGet, r.path, q, "", nil)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.path, brief(err))
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer.Body, nil
 	}
-	refusal := r.refused(answer)
+	refusal := refusedBy(answer, r.path)
+	if answer.StatusCode == http.StatusGone {
+		refusal = errGone
+	}
 	if err := answer.Body.Close(); err != nil {
 		return nil, fmt.Errorf("%w; %w", refusal, err)
 	}
@@ -134,7 +129,7 @@ func (r *reflector) list(ctx context.Context, from string) (version string, err 
 		if err != nil {
 			return "", err
 		}
-		page, next, err := r.page(&limited{r: body, left: maxFile})
+		page, next, err := listPage(&limited{r: body, left: maxFile}, r.item)
 		if err := errors.Join(err, body.Close()); err != nil {
 			return "", r.cut(ctx, "list", err)
 		}
@@ -149,67 +144,14 @@ func (r *reflector) list(ctx context.Context, from string) (version string, err 
 	}
 }
 
-// page decodes one page item by item.
-func (r *reflector) page(body io.Reader) (version, next string, err error) {
-	d := json.NewDecoder(body)
-	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return "", "", errors.Join(errors.New("not a list"), err)
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return "", "", err
-		}
-		switch key {
-		case "metadata":
-			var m struct {
-				ResourceVersion string `json:"resourceVersion"`
-				Continue        string `json:"continue"`
-			}
-			if err := d.Decode(&m); err != nil {
-				return "", "", err
-			}
-			version, next = m.ResourceVersion, m.Continue
-		case "items":
-			if err := r.items(d); err != nil {
-				return "", "", err
-			}
-		default:
-			var rest json.RawMessage
-			if err := d.Decode(&rest); err != nil {
-				return "", "", err
-			}
-		}
-	}
-	if _, err := d.Token(); err != nil {
-		return "", "", err
-	}
-	if version == "" {
-		return "", "", errors.New("a list without a version")
-	}
-	return version, next, nil
-}
-
-func (r *reflector) items(d *json.Decoder) error {
-	t, err := d.Token()
-	if err != nil || t == nil {
+// item takes one object off a list.
+func (r *reflector) item(d *json.Decoder) error {
+	var o object
+	if err := d.Decode(&o); err != nil {
 		return err
 	}
-	if t != json.Delim('[') {
-		return errors.New("items are no list")
-	}
-	for d.More() {
-		var o object
-		if err := d.Decode(&o); err != nil {
-			return err
-		}
-		o.Kind = r.kind
-		if err := r.add(&o); err != nil {
-			return err
-		}
-	}
-	_, err = d.Token()
-	return err
+	o.Kind = r.kind
+	return r.add(&o)
 }
 
 // bounded lets each event be as large as an object can be.

@@ -80,14 +80,15 @@ type Finding struct {
 
 // Network is what other nodes' networks are compared with.
 type Network struct {
-	CNI          string         `json:"cni,omitempty"`       // name of the network in the container runtime's configuration
-	ProxyMode    string         `json:"proxyMode,omitempty"` // iptables, nftables, ipvs; empty: none was found
-	PodCIDRs     []netip.Prefix `json:"podCIDRs,omitempty"`  // of this node's pods
-	PodAddresses []netip.Addr   `json:"podAddresses,omitempty"`
-	PodsOmitted  int            `json:"podsOmitted,omitempty"` // addresses of pods outside of PodCIDRs that have no room in PodAddresses
+	CNI          string         `json:"cni,omitempty"`          // name of the network in the container runtime's configuration
+	ProxyMode    string         `json:"proxyMode,omitempty"`    // iptables, nftables, ipvs; empty: none was found
+	PodCIDRs     []netip.Prefix `json:"podCIDRs,omitempty"`     // of this node's pods
+	PodAddresses []netip.Addr   `json:"podAddresses,omitempty"` // of pods, in order, each once: those outside of PodCIDRs; all where no PodCIDRs are known
+	PodsOmitted  int            `json:"podsOmitted,omitempty"`  // addresses of pods outside of PodCIDRs that have no room in PodAddresses
 	Uplinks      []Uplink       `json:"uplinks,omitempty"`
 	Tunnels      []Tunnel       `json:"tunnels,omitempty"`
-	PodMTU       []int          `json:"podMTU,omitempty"` // that pods' links have, each once, in order
+	PodMTU       []int          `json:"podMTU,omitempty"`       // that pods' links have, each once, in order
+	LinksOmitted int            `json:"linksOmitted,omitempty"` // uplinks and tunnels that have no room
 }
 
 // Uplink is a link by which the node reaches others.
@@ -110,8 +111,12 @@ type Tunnel struct {
 	Uplink string     `json:"uplink,omitempty"` // the link under it, by its name
 
 	TxChecksum *bool `json:"txChecksum,omitempty"` // the offload is on; nil: unknown, or the kind has none
-	// BadChecksums says that the node dropped packets to this tunnel's port for their checksum in the last window of the counters.
+	// BadChecksums says that the node dropped packets to this tunnel's port for their checksum in a window of the counters of the last half hour.
 	BadChecksums bool `json:"badChecksums,omitempty"`
-	// Translated are the ends to which this node's source NAT changed the outer header of packets, by its connection tracking.
+	// BadChecksumsLikely says that packets with a bad checksum came in a window of the last half hour, for a port that connection tracking hides, and that this
+	// tunnel's is the likely one: so it is on a node with Services. By itself it proves nothing.
+	BadChecksumsLikely bool `json:"badChecksumsLikely,omitempty"`
+	// Translated are the ends to which this node's source NAT changed the outer header of packets in the last half hour, by its connection tracking. They are in
+	// order, and of very many the first.
 	Translated []netip.Addr `json:"translated,omitempty"`
 }

@@ -47,7 +47,7 @@ func parseReport(data []byte) (status.Report, error) {
 	if r.Millis < 0 {
 		r.Millis = 0
 	}
-	for _, word := range []*string{&r.Command, &r.Network, &r.Pod, &r.NetNS, &r.Verdict} {
+	for _, word := range []*string{&r.Command, &r.Network, &r.Pod, &r.PodUID, &r.NetNS, &r.Verdict} {
 		*word = short(*word, maxWord)
 	}
 	r.Message = short(r.Message, maxMessage)

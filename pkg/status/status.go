@@ -54,7 +54,8 @@ type Report struct {
 	At       time.Time       `json:"at"` // when it was heard
 	Command  string          `json:"command"`
 	Network  string          `json:"network,omitempty"`
-	Pod      string          `json:"pod,omitempty"` // namespace/name
+	Pod      string          `json:"pod,omitempty"`    // namespace/name
+	PodUID   string          `json:"podUID,omitempty"` // of its object; empty where the runtime did not tell it
 	NetNS    string          `json:"netns,omitempty"`
 	Verdict  string          `json:"verdict"` // warn, refuse or error
 	Code     uint            `json:"code,omitempty"`

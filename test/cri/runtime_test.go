@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/netmend/netmend/test/e2e/containerd"
 	"github.com/netmend/netmend/test/e2e/lab"
 )
 
@@ -22,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(lab.Main(m.Run))
 }
 
-// containerd is a runtime that has a node for itself: its network, its processes, and its files below /etc, /run and /var.
-type containerd struct {
+// engine is a container runtime that has a node for itself: its network, its processes, and its files below /etc, /run and /var.
+type engine struct {
 	*lab.Node
 	cri.RuntimeServiceClient
 	images cri.ImageServiceClient
@@ -33,27 +34,6 @@ type containerd struct {
 	cgroup  string // the parent of the sandboxes' control groups
 	attempt uint32
 }
-
-// config is that of containerd. What it holds besides the tests' wishes is what a machine without AppArmor, overlayfs or the right to change a process's
-// chance to be killed needs.
-const config = `version = 2
-root = "/var/lib/containerd"
-state = "/run/containerd"
-disabled_plugins = ["io.containerd.snapshotter.v1.aufs", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
-[grpc]
-  address = "/run/containerd/containerd.sock"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "/var/lib/containerd/opt"
-[plugins."io.containerd.grpc.v1.cri"]
-  restrict_oom_score_adj = true
-  sandbox_image = "` + pauseImage + `"
-  disable_apparmor = true
-  [plugins."io.containerd.grpc.v1.cri".containerd]
-    snapshotter = "native"
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/var/lib/cni/bin"
-    conf_dir = "/etc/cni/net.d"
-`
 
 // enter makes this shell's mounts those of a node and becomes containerd. /sys shows the devices of the namespace in which it is mounted, and the control
 // groups are mounted below it.
@@ -70,17 +50,17 @@ exec containerd --config /etc/containerd.toml
 `
 
 // start runs containerd on the node. Its processes, the sandboxes' among them, have a process namespace, and end with it.
-func start(t *testing.T, n *lab.Node) *containerd {
+func start(t *testing.T, n *lab.Node) *engine {
 	t.Helper()
-	c := &containerd{Node: n, t: t, cgroup: fmt.Sprintf("/netmend-lab-%d", os.Getpid())}
-	n.Write("etc/containerd.toml", "%s", config)
+	c := &engine{Node: n, t: t, cgroup: fmt.Sprintf("/netmend-lab-%d", os.Getpid())}
+	n.Write("etc/containerd.toml", "%s", containerd.Config("/var/lib/cni/bin"))
 	n.Write("etc/hosts", "127.0.0.1 localhost\n")
 	n.Write("etc/resolv.conf", "nameserver 10.96.0.10\n")
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc", "nsenter", "--net="+n.Path, "sh", "-euc", enter)
 	cmd.Env = append(os.Environ(), "ROOT="+n.Root)
 	t.Cleanup(c.removeGroups)
 	c.process = n.StartCommand(cmd, "containerd")
-	conn, err := grpc.NewClient("unix://"+filepath.Join(n.Root, "run/containerd/containerd.sock"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix://"+filepath.Join(n.Root, containerd.Socket), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,22 +80,28 @@ func start(t *testing.T, n *lab.Node) *containerd {
 }
 
 // load gives the runtime the sandbox's image.
-func (c *containerd) load() {
+func (c *engine) load() {
 	c.t.Helper()
-	path := filepath.Join(c.t.TempDir(), "pause.tar")
-	writeImage(c.t, path)
-	socket := filepath.Join(c.Root, "run/containerd/containerd.sock")
-	if out, err := exec.Command("ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", "--snapshotter", "native", path).CombinedOutput(); err != nil {
-		c.t.Fatalf("import: %v: %s", err, out)
+	dir := c.t.TempDir()
+	program, path := filepath.Join(dir, "pause"), filepath.Join(dir, "pause.tar")
+	err := lab.Build(program, "./test/cri/pause")
+	if err == nil {
+		err = containerd.WriteImage(path, containerd.PauseImage, program)
+	}
+	if err == nil {
+		err = containerd.Import(filepath.Join(c.Root, containerd.Socket), path)
+	}
+	if err != nil {
+		c.t.Fatal(err)
 	}
 	lab.WaitFor(c.t, 3*time.Minute, "the image", func() (bool, string) {
-		r, err := c.images.ImageStatus(c.t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: pauseImage}})
+		r, err := c.images.ImageStatus(c.t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: containerd.PauseImage}})
 		return err == nil && r.Image != nil, fmt.Sprint(r, err)
 	})
 }
 
 // removeGroups removes the control groups that the runtime leaves.
-func (c *containerd) removeGroups() {
+func (c *engine) removeGroups() {
 	for _, pattern := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		dirs, _ := filepath.Glob(pattern + c.cgroup) // the pattern is a right one
 		for _, dir := range dirs {
@@ -130,7 +116,7 @@ func (c *containerd) removeGroups() {
 	}
 }
 
-func (c *containerd) log() string {
+func (c *engine) log() string {
 	data, err := os.ReadFile(c.process.Log)
 	if err != nil {
 		return err.Error()
@@ -139,7 +125,7 @@ func (c *containerd) log() string {
 }
 
 // configure gives the runtime a list of plugins, and waits until it has read it.
-func (c *containerd) configure(plugins ...map[string]any) {
+func (c *engine) configure(plugins ...map[string]any) {
 	c.t.Helper()
 	list, err := json.Marshal(map[string]any{"cniVersion": "1.0.0", "name": "pods", "plugins": plugins})
 	if err != nil {
@@ -171,7 +157,7 @@ func (c *containerd) configure(plugins ...map[string]any) {
 }
 
 // pod is what kubelet asks for: each time it is the next attempt at the same pod.
-func (c *containerd) pod(name string) *cri.PodSandboxConfig {
+func (c *engine) pod(name string) *cri.PodSandboxConfig {
 	c.attempt++
 	return &cri.PodSandboxConfig{
 		Metadata: &cri.PodSandboxMetadata{Name: name, Uid: "uid-" + name, Namespace: "default", Attempt: c.attempt}, Hostname: name,
@@ -181,7 +167,7 @@ func (c *containerd) pod(name string) *cri.PodSandboxConfig {
 }
 
 // stop ends a pod as kubelet does.
-func (c *containerd) stop(id string) {
+func (c *engine) stop(id string) {
 	c.t.Helper()
 	if _, err := c.StopPodSandbox(c.t.Context(), &cri.StopPodSandboxRequest{PodSandboxId: id}); err != nil {
 		c.t.Fatalf("stop: %v", err)
@@ -192,7 +178,7 @@ func (c *containerd) stop(id string) {
 }
 
 // traces are what a pod has on the node: its sandbox, its end of a link, its reservation, its namespace, its ports and what the runtime keeps of its network.
-func (c *containerd) traces() string {
+func (c *engine) traces() string {
 	c.t.Helper()
 	r, err := c.ListPodSandbox(c.t.Context(), &cri.ListPodSandboxRequest{})
 	if err != nil {

@@ -78,7 +78,7 @@ func TestSandboxes(t *testing.T) {
 	}
 }
 
-func (c *containerd) testFault(f fault) {
+func (c *engine) testFault(f fault) {
 	c.t.Helper()
 	c.configure(bridge(), portmap(), netmend(map[string]string{}))
 	r, log, err := c.runFaulty(f)
@@ -113,7 +113,7 @@ func (c *containerd) testFault(f fault) {
 }
 
 // runFaulty brings a fault in and starts the pod. Where the daemon is to be heard, it starts it until that answered in time, which a busy machine may prevent.
-func (c *containerd) runFaulty(f fault) (*cri.RunPodSandboxResponse, string, error) {
+func (c *engine) runFaulty(f fault) (*cri.RunPodSandboxResponse, string, error) {
 	c.t.Helper()
 	if f.answer != "" {
 		defer daemon(c.t, c.Node, f.answer)()
@@ -131,7 +131,7 @@ func (c *containerd) runFaulty(f fault) (*cri.RunPodSandboxResponse, string, err
 }
 
 // healthy starts a pod on a node without a fault, and ends it: nobody complains, and nothing of it is left.
-func (c *containerd) healthy(name string) {
+func (c *engine) healthy(name string) {
 	c.t.Helper()
 	mark := c.mark()
 	r, err := c.RunPodSandbox(c.t.Context(), &cri.RunPodSandboxRequest{Config: c.pod(name)})
@@ -154,15 +154,15 @@ func (c *containerd) healthy(name string) {
 }
 
 // shell runs a script of a fault.
-func (c *containerd) shell(script string) {
+func (c *engine) shell(script string) {
 	c.t.Helper()
 	c.Sh("ROOT=" + c.Root + "; IP=" + next(c.t, c.Node) + "; " + script)
 }
 
 // mark is where netmend's log ends now, and since what it has behind that.
-func (c *containerd) mark() int { return len(c.since(0)) }
+func (c *engine) mark() int { return len(c.since(0)) }
 
-func (c *containerd) since(mark int) string {
+func (c *engine) since(mark int) string {
 	c.t.Helper()
 	data, err := os.ReadFile(filepath.Join(c.Root, "var/log/netmend.log"))
 	if err != nil && !os.IsNotExist(err) {

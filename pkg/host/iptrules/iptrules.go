@@ -12,13 +12,13 @@ import (
 )
 
 // Write puts the rules of a knob where the site says, or takes them out. Each step is one that may have been made already. It must be called on a thread in the
-// namespace that is meant.
+// namespace that is meant, whose root directory has the program.
 func Write(site fix.RuleSite, r fix.RuleSpec, present bool) error {
 	family := iptables.ProtocolIPv4
 	if site.Family == "ip6" {
 		family = iptables.ProtocolIPv6
 	}
-	path, err := program.Find("/", fix.Program(site))
+	path, err := program.Find(fix.Program(site))
 	if err != nil {
 		return err
 	}

@@ -2,11 +2,7 @@ package lab
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/rsa"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -25,6 +21,7 @@ const (
 	DNSAddress  = "10.96.0.10"
 
 	controlPlane = "10.99.0.1"
+	firstService = "10.96.0.1" // default/kubernetes
 	token        = "lab"
 )
 
@@ -35,11 +32,12 @@ type Cluster struct {
 
 	t      TB
 	bin    string
+	dir    string // of its files
 	server string // the API server's address
 	client *http.Client
 	nodes  int
 	api    *Process // the API server
-	args   []string // its command line
+	args   []string // what it is told
 }
 
 // Outside is a control plane that runs elsewhere, by the address at which this machine reaches its API server: that of the guest's host.
@@ -52,7 +50,17 @@ func Outside(t TB, server string) *Cluster {
 // NewCluster starts a control plane and waits until it is ready. It has the Services default/kubernetes and kube-system/kube-dns.
 func NewCluster(t TB) *Cluster {
 	t.Helper()
-	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes"), server: controlPlane}
+	c := newCluster(t)
+	c.configureAPI(filepath.Join(c.dir, "tokens"), "--cert-dir="+filepath.Join(c.dir, "certs"), "--disable-admission-plugins=ServiceAccount")
+	c.StartAPI()
+	c.createDNS()
+	return c
+}
+
+// newCluster makes a control plane whose API server is not started yet.
+func newCluster(t TB) *Cluster {
+	t.Helper()
+	c := &Cluster{NS: NewNS(t, "control"), t: t, bin: Cache(t, "kubernetes"), dir: t.TempDir(), server: controlPlane}
 	c.NS.Sh("ip link add br0 type bridge; ip addr add " + controlPlane + "/24 dev br0; ip link set br0 up; sysctl -qw net.ipv4.ip_forward=1")
 	c.client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
@@ -65,73 +73,40 @@ func NewCluster(t TB) *Cluster {
 			return conn, err
 		},
 	}}
-	dir := t.TempDir()
-	tokens, key := filepath.Join(dir, "tokens"), filepath.Join(dir, "key")
-	if err := writeSecrets(tokens, key); err != nil {
+	if err := writeSecrets(filepath.Join(c.dir, "tokens"), filepath.Join(c.dir, "key")); err != nil {
 		t.Fatalf("%v", err)
 	}
-	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
-	c.args = []string{
-		filepath.Join(c.bin, "kube-apiserver"), "--etcd-servers=http://127.0.0.1:2379", "--cert-dir=" + filepath.Join(dir, "certs"),
-		"--bind-address=0.0.0.0", "--advertise-address=" + controlPlane, "--secure-port=6443", "--service-cluster-ip-range=" + ServiceCIDR + "," + ServiceV6,
-		"--token-auth-file=" + tokens, "--authorization-mode=RBAC,Node", "--disable-admission-plugins=ServiceAccount",
-		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key,
-	}
-	c.StartServer()
-	c.createDNS()
+	c.NS.Start(filepath.Join(c.bin, "etcd"), "--data-dir="+filepath.Join(c.dir, "etcd"), "--unsafe-no-fsync", "--log-level=error")
 	return c
 }
 
-// StartServer starts the API server and waits until it is ready.
-func (c *Cluster) StartServer() {
-	c.t.Helper()
-	c.api = c.NS.Start(c.args[0], c.args[1:]...)
-	WaitFor(c.t, 90*time.Second, "the API server", func() (bool, string) {
-		body, err := c.do(http.MethodGet, "/readyz", nil)
-		if err != nil {
-			return false, err.Error() + tail(c.api.Log)
-		}
-		return string(body) == "ok", string(body) + tail(c.api.Log)
-	})
-}
-
-// StopServer ends the API server at once; what it knows stays in etcd.
-func (c *Cluster) StopServer() { c.api.Stop() }
-
-// Kubeconfig writes a file by which a node reaches the API server, with every right, and gives its path.
-func (c *Cluster) Kubeconfig() string {
-	c.t.Helper()
-	path := filepath.Join(c.t.TempDir(), "kubeconfig")
-	if err := WriteKubeconfig(path, c.server); err != nil {
-		c.t.Fatalf("%v", err)
-	}
-	return path
-}
-
-func writeSecrets(tokens, key string) error {
-	if err := os.WriteFile(tokens, []byte(token+",admin,admin,system:masters\n"), 0o600); err != nil {
-		return err
-	}
-	private, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return err
-	}
-	block := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(private)}
-	return os.WriteFile(key, pem.EncodeToMemory(block), 0o600)
+// configureAPI says how the API server is run. The file has the tokens of its clients, by which it knows them.
+func (c *Cluster) configureAPI(tokens string, args ...string) {
+	key := filepath.Join(c.dir, "key")
+	c.args = append([]string{"--etcd-servers=http://127.0.0.1:2379",
+		"--bind-address=0.0.0.0", "--advertise-address=" + controlPlane, fmt.Sprintf("--secure-port=%d", apiPort), "--service-cluster-ip-range=" + ServiceCIDR + "," + ServiceV6,
+		"--token-auth-file=" + tokens, "--authorization-mode=RBAC,Node",
+		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key}, args...)
 }
 
 // Join makes a node with an uplink to the control plane, known to the API by its namespace's name.
 func (c *Cluster) Join(role string) *Node {
 	c.t.Helper()
-	c.nodes++
 	n := NewNode(c.t, role)
-	address := fmt.Sprintf("10.99.0.%d", 10+c.nodes)
+	c.CreateNode(n.Name, c.wire(n))
+	return n
+}
+
+// wire gives a node its uplink, and tells the node's address.
+func (c *Cluster) wire(n *Node) (address string) {
+	c.t.Helper()
+	c.nodes++
+	address = fmt.Sprintf("10.99.0.%d", 10+c.nodes)
 	dev := fmt.Sprintf("node%d", c.nodes)
 	Veth(c.NS, dev, n.NS, "eth0")
 	c.NS.Sh("ip link set " + dev + " master br0")
 	n.Sh("ip addr add " + address + "/24 dev eth0; ip route add default via " + controlPlane + "; sysctl -qw net.ipv4.ip_forward=1")
-	c.CreateNode(n.Name, address)
-	return n
+	return address
 }
 
 // Proxy runs the real kube-proxy on a node until the test ends, and waits until it has written its rules. The mode is iptables, iptables-legacy, nftables

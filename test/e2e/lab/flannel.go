@@ -52,8 +52,9 @@ func NewFlannel(t TB, version int, dynamic string) *Flannel {
 		f.Nodes[0].Sh("ip addr add " + dynamic + "/24 dev eth0 valid_lft 3600 preferred_lft 3600")
 		local[0] = dynamic
 	}
-	for i := range f.Nodes {
+	for i, n := range f.Nodes {
 		f.tunnel(i, local)
+		n.Agent("flanneld")
 		f.bridge(i)
 		f.rules(i)
 	}
@@ -66,17 +67,29 @@ func NewFlannel(t TB, version int, dynamic string) *Flannel {
 	return f
 }
 
+// JoinFlannel is what flannel does, over IPv4, on two nodes whose uplinks have these addresses, and whose pods have 10.244.0.0/24 and 10.244.1.0/24. Bridges and
+// pods are not its business, and there is no process of it.
+func JoinFlannel(nodes [2]*Node, uplinks [2]string) *Flannel {
+	f := &Flannel{Nodes: nodes, Dev: plans[4].dev, plan: plans[4]}
+	for i := range nodes {
+		f.tunnel(i, uplinks)
+		f.rules(i)
+	}
+	return f
+}
+
+// MAC is the address of a node's tunnel device.
+func (f *Flannel) MAC(i int) string { return fmt.Sprintf("02:00:00:00:00:%02x", 10+i) }
+
 // tunnel makes the device and the forwarding state of one node as flannel does (backend/vxlan).
 func (f *Flannel) tunnel(i int, local [2]string) {
 	n, p, peer := f.Nodes[i], f.plan, 1-i
-	mac := func(i int) string { return fmt.Sprintf("02:00:00:00:00:%02x", 10+i) }
 	subnet := func(i int) string { return fmt.Sprintf(p.subnet, i) }
-	n.Sh(fmt.Sprintf("ip link add %s address %s mtu %d type vxlan id 1 local %s dev eth0 dstport 8472 nolearning udpcsum", p.dev, mac(i), p.mtu, local[i]))
+	n.Sh(fmt.Sprintf("ip link add %s address %s mtu %d type vxlan id 1 local %s dev eth0 dstport 8472 nolearning udpcsum", p.dev, f.MAC(i), p.mtu, local[i]))
 	n.Sh(fmt.Sprintf("ip addr add %s/%s dev %s; ip link set %s up", subnet(i), map[string]string{"-4": "32", "-6": "128 nodad"}[p.family], p.dev, p.dev))
 	n.Sh(fmt.Sprintf("ip %s route add %s/%s via %s dev %s onlink", p.family, subnet(peer), p.bits, subnet(peer), p.dev))
-	n.Sh(fmt.Sprintf("ip neigh add %s lladdr %s dev %s nud permanent", subnet(peer), mac(peer), p.dev))
-	n.Sh(fmt.Sprintf("bridge fdb add %s dev %s dst %s self permanent", mac(peer), p.dev, local[peer]))
-	n.Agent("flanneld")
+	n.Sh(fmt.Sprintf("ip neigh add %s lladdr %s dev %s nud permanent", subnet(peer), f.MAC(peer), p.dev))
+	n.Sh(fmt.Sprintf("bridge fdb add %s dev %s dst %s self permanent", f.MAC(peer), p.dev, local[peer]))
 	env := fmt.Sprintf("FLANNEL_NETWORK=%s\nFLANNEL_SUBNET=%s/%s\nFLANNEL_MTU=%d\nFLANNEL_IPMASQ=true\n", p.network, fmt.Sprintf(p.gateway, i), p.bits, p.mtu)
 	if p.family == "-6" {
 		env = fmt.Sprintf("FLANNEL_IPV6_NETWORK=%s\nFLANNEL_IPV6_SUBNET=%s/%s\nFLANNEL_MTU=%d\nFLANNEL_IPMASQ=true\n", p.network, fmt.Sprintf(p.gateway, i), p.bits, p.mtu)

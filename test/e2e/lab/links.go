@@ -34,11 +34,14 @@ func WaitFor(t TB, limit time.Duration, what string, ask func() (ok bool, missin
 }
 
 // tail is the end of a program's log, on lines of its own.
-func tail(log string) string {
+func tail(log string) string { return Tail(log, 10) }
+
+// Tail is the last lines of a program's log, after a line's end.
+func Tail(log string, number int) string {
 	data, err := os.ReadFile(log)
 	if err != nil {
 		return "\n" + err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return "\n" + strings.Join(lines[max(0, len(lines)-10):], "\n")
+	return "\n" + strings.Join(lines[max(0, len(lines)-number):], "\n")
 }

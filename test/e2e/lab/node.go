@@ -62,15 +62,21 @@ func (n *Node) Pod(name string) *NS {
 func (n *Node) Agent(name string) {
 	n.t.Helper()
 	program := filepath.Join(n.t.TempDir(), name)
-	sleep, err := exec.LookPath("sleep")
-	if err == nil {
-		var data []byte
-		if data, err = os.ReadFile(sleep); err == nil {
-			err = os.WriteFile(program, data, 0o755)
-		}
-	}
-	if err != nil {
+	if err := copySleep(program); err != nil {
 		n.t.Fatalf("%v", err)
 	}
 	n.Start(program, "infinity")
+}
+
+// copySleep makes a program that does nothing.
+func copySleep(path string) error {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(sleep)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o755)
 }

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -184,16 +183,15 @@ func runShell(cmd *exec.Cmd, script string) (string, error) {
 	return out.String(), nil
 }
 
-// sweep removes the namespaces of the processes that gone approves.
+// sweep removes the control groups, with what runs in them, and the namespaces of the processes that gone approves.
 func sweep(gone func(pid int) bool) {
+	sweepGroups(gone)
 	entries, err := os.ReadDir(netnsDir)
 	if err != nil {
 		return // none was ever made
 	}
 	for _, e := range entries {
-		rest, ours := strings.CutPrefix(e.Name(), prefix)
-		number, _, _ := strings.Cut(rest, "-")
-		if pid, err := strconv.Atoi(number); ours && err == nil && gone(pid) {
+		if ours(e.Name(), gone) {
 			exec.Command("ip", "netns", "del", e.Name()).Run() // another run may have removed it just now
 		}
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"encoding/base64"
 	"fmt"
 	"os"
 )
@@ -14,22 +15,34 @@ func WriteProxyConfig(path, node, mode, server string) error {
 	if err := WriteKubeconfig(kubeconfig, server); err != nil {
 		return err
 	}
-	// The connection-tracking limit is the machine's, not the namespace's: 0 leaves it alone.
-	return os.WriteFile(path, fmt.Appendf(nil, `apiVersion: kubeproxy.config.k8s.io/v1alpha1
+	return os.WriteFile(path, []byte(ProxyConfig(kubeconfig, node, mode)), 0o600)
+}
+
+// ProxyConfig is kube-proxy's configuration. The connection-tracking limit is the machine's, not the namespace's: 0 leaves it alone.
+func ProxyConfig(kubeconfig, node, mode string) string {
+	return fmt.Sprintf(`apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 clientConnection: {kubeconfig: %s}
 hostnameOverride: %s
 mode: %s
 clusterCIDR: %s
 conntrack: {maxPerCore: 0, min: 0}
-`, kubeconfig, node, mode, PodCIDR), 0o600)
+`, kubeconfig, node, mode, PodCIDR)
 }
 
-// WriteKubeconfig writes the way to the API server by its address.
-func WriteKubeconfig(path, server string) error {
-	text := fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"lab",
-"clusters":[{"name":"lab","cluster":{"server":"https://%s:%d","insecure-skip-tls-verify":true}}],
+// Kubeconfig is how a client reaches the API server. Without the server's certificate it trusts whoever answers.
+func Kubeconfig(server, token string, certificate []byte) string {
+	trust := `"insecure-skip-tls-verify":true`
+	if certificate != nil {
+		trust = fmt.Sprintf(`"certificate-authority-data":%q`, base64.StdEncoding.EncodeToString(certificate))
+	}
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Config","current-context":"lab",
+"clusters":[{"name":"lab","cluster":{"server":"https://%s:%d",%s}}],
 "users":[{"name":"lab","user":{"token":%q}}],
-"contexts":[{"name":"lab","context":{"cluster":"lab","user":"lab"}}]}`, server, apiPort, token)
-	return os.WriteFile(path, []byte(text), 0o600)
+"contexts":[{"name":"lab","context":{"cluster":"lab","user":"lab"}}]}`, server, apiPort, trust, token)
+}
+
+// WriteKubeconfig writes how a node reaches the API server, by its address, with every right.
+func WriteKubeconfig(path, server string) error {
+	return os.WriteFile(path, []byte(Kubeconfig(server, token, nil)), 0o600)
 }

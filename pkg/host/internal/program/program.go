@@ -1,4 +1,5 @@
-// Package program runs the few programs of a node that change what has no interface of its own. Nothing that only reads uses it.
+// Package program runs the few programs that change what has no interface of its own: the node's, in its root directory, or those that netmend came with. Nothing
+// that only reads uses it.
 package program
 
 import (
@@ -9,19 +10,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
 // Limit bounds how long a program may take. iptables waits for the lock of another that loads tens of thousands of rules.
 const Limit = 60 * time.Second
 
-// ErrNoProgram says that the node has no such program.
+// ErrNoProgram says that there is no such program.
 var ErrNoProgram = errors.New("no such program on this node")
 
-// Run runs a program in the calling thread's namespaces, with root as its root directory. Its error holds what the program wrote to its error output.
-func Run(root, name string, args ...string) error {
-	path, err := Find(root, name)
+// Run runs a program in the calling thread's namespaces and root directory. Its error holds what the program wrote to its error output.
+func Run(name string, args ...string) error {
+	path, err := Find(name)
 	if err != nil {
 		return err
 	}
@@ -29,9 +29,6 @@ func Run(root, name string, args ...string) error {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, path, args...)
 	cmd.Dir = "/"
-	if root != "/" {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: root}
-	}
 	var complaint bytes.Buffer
 	cmd.Stderr = &complaint
 	if err := cmd.Run(); err != nil {
@@ -43,11 +40,11 @@ func Run(root, name string, args ...string) error {
 	return nil
 }
 
-// Find gives the program's path as it is inside the root. It looks in the usual directories, whatever PATH says.
-func Find(root, name string) (string, error) {
+// Find gives the program's path as it is inside the calling thread's root directory. It looks in the usual directories, whatever PATH says.
+func Find(name string) (string, error) {
 	for _, dir := range []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/local/bin"} {
-		if _, err := exec.LookPath(filepath.Join(root, dir, name)); err == nil {
-			return filepath.Join(dir, name), nil
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
 		}
 	}
 	return "", fmt.Errorf("%s: %w", name, ErrNoProgram)

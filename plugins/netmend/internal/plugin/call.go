@@ -89,6 +89,16 @@ func (c *call) pod() (namespace, name string) {
 	return namespace, name
 }
 
+// podUID is the uid of the pod's object; empty where the runtime does not tell it: containerd does since 1.6, CRI-O since 1.20.
+func (c *call) podUID() string {
+	for pair := range strings.SplitSeq(c.args.Args, ";") {
+		if uid, found := strings.CutPrefix(pair, "K8S_POD_UID="); found {
+			return uid
+		}
+	}
+	return ""
+}
+
 // exempt says whether the pod may not be refused.
 func (c *call) exempt() bool {
 	namespace, _ := c.pod()

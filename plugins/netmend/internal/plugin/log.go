@@ -39,6 +39,7 @@ type record struct {
 	IfName    string    `json:"ifName,omitempty"`
 	NetNS     string    `json:"netns,omitempty"`
 	Pod       string    `json:"pod,omitempty"` // namespace/name
+	PodUID    string    `json:"podUID,omitempty"`
 	Verdict   string    `json:"verdict"`
 	Exempt    bool      `json:"exempt,omitempty"`
 	Code      uint      `json:"code,omitempty"`
@@ -76,7 +77,7 @@ func (c *call) record(v *outcome) *record {
 		Took: float64(time.Since(c.start).Microseconds()) / 1000,
 	}
 	if namespace, name := c.pod(); namespace != "" {
-		r.Pod = namespace + "/" + name
+		r.Pod, r.PodUID = namespace+"/"+name, c.podUID()
 	}
 	r.Level = levelInfo
 	switch {

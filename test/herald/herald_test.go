@@ -1,0 +1,464 @@
+package herald
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/kube/herald"
+	"github.com/netmend/netmend/pkg/nodereport"
+	"github.com/netmend/netmend/pkg/status"
+	"github.com/netmend/netmend/test/e2e/lab"
+)
+
+// daemon is the herald of one node, and what it is fed with.
+type daemon struct {
+	c      *cluster
+	t      *testing.T
+	name   string
+	h      *herald.Herald
+	stop   func()
+	mu     sync.Mutex
+	health string
+}
+
+// pace is as quick as tests can be.
+func pace() herald.Pace {
+	return herald.Pace{
+		Settle: 200 * time.Millisecond, Look: time.Second, Absent: 300 * time.Millisecond, Refused: 500 * time.Millisecond, Taint: time.Second, Spread: 100 * time.Millisecond,
+	}
+}
+
+func everything() herald.Say {
+	return herald.Say{Report: true, Condition: true, Events: true, Taint: true}
+}
+
+func (c *cluster) daemon(t *testing.T, d *door, name string) *daemon {
+	t.Helper()
+	s := &daemon{c: c, t: t, name: name}
+	h, err := herald.New(herald.Options{Client: d.client(t), Node: name, Say: everything(), Pace: pace(), Health: func(err error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.health = ""
+		if err != nil {
+			s.health = err.Error()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.h = h
+	ctx, cancel := context.WithCancel(context.Background())
+	var run sync.WaitGroup
+	run.Go(func() { h.Run(ctx) })
+	s.stop = func() {
+		cancel()
+		run.Wait()
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+var started = time.Now().Add(-time.Hour).UTC()
+
+// say publishes a state with these findings.
+func (s *daemon) say(state status.State, findings ...status.Finding) {
+	s.h.Feed(&status.Document{
+		State: state, Ready: true, Mode: "fix", Node: s.name, Started: started, At: time.Now().UTC(), Versions: status.Versions{Netmend: "v0.1.0", Kernel: "6.18.0"}, Findings: findings,
+	}, &facts.Snapshot{})
+}
+
+func fault(name, message string, s check.Severity) status.Finding {
+	return status.Finding{Check: name, Severity: s, Where: "kube-proxy", Message: message, FirstSeen: started, Settled: true}
+}
+
+func (s *daemon) until(what string, missing func() string) {
+	s.t.Helper()
+	lab.WaitFor(s.t, patience, what, func() (bool, string) {
+		m := missing()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return m == "", m + "; health: " + s.health
+	})
+}
+
+func (s *daemon) untilCondition(status string) (k condition) {
+	s.t.Helper()
+	s.until("the condition to be "+status, func() string {
+		n := s.c.getNode(s.name)
+		if k = n.condition(); k.Status != status {
+			return fmt.Sprintf("it is %+v", k)
+		}
+		return ""
+	})
+	return k
+}
+
+// TestHerald is the life of nodes against one API server.
+func TestHerald(t *testing.T) {
+	c := newCluster(t)
+	d := newDoor(t, c.Cluster)
+	t.Run("life", func(t *testing.T) { c.life(t, d) })
+	t.Run("pods", func(t *testing.T) { c.pods(t, d) })
+	t.Run("refused", func(t *testing.T) { c.refused(t) })
+	t.Run("taints", func(t *testing.T) { c.taints(t) })
+	t.Run("away", func(t *testing.T) { c.away(t) })
+	t.Run("uninstall", func(t *testing.T) { c.uninstall(t) })
+	want := []string{
+		"events: create", "events: patch", "nodenetworkreports: create", "nodenetworkreports: delete", "nodenetworkreports: get", "nodenetworkreports: update", "nodes/status: patch",
+		"nodes: get", "nodes: patch",
+	}
+	if diff := cmp.Diff(want, d.verbs()); diff != "" {
+		t.Errorf("what was asked for (-want +got):\n%s", diff)
+	}
+}
+
+// life is a node that joins, has a fault, is mended, and is left.
+func (c *cluster) life(t *testing.T, d *door) {
+	c.node("life", "example.com/theirs", taintKey)
+	before := c.getNode("life")
+	s := c.daemon(t, d, "life")
+	s.say(status.Proven)
+	k := s.untilCondition("False")
+	s.until("the taint to be removed", func() string {
+		n := c.getNode("life")
+		if want := strings.ReplaceAll(before.taints(), " "+taintKey+"=", ""); n.taints() != want {
+			return n.taints() + ", want " + want
+		}
+		return ""
+	})
+	var r nodereport.Report
+	s.until("the report", func() string {
+		var ok bool
+		if r, ok = c.report("life"); !ok || r.Status.State != status.Proven {
+			return fmt.Sprintf("it is %+v", r)
+		}
+		return ""
+	})
+	if o := r.Metadata.Owners; len(o) != 1 || o[0].UID != before.Metadata.UID || o[0].Kind != "Node" || o[0].APIVersion != "v1" || o[0].Name != "life" {
+		t.Errorf("owners %+v; want the Node %s", o, before.Metadata.UID)
+	}
+
+	writes := d.writes()
+	for range 10 {
+		s.say(status.Proven)
+		time.Sleep(100 * time.Millisecond)
+	}
+	if n := d.writes() - writes; n != 0 {
+		t.Errorf("a node that stays as it is has written %d times:\n%s", n, d.last(n+5))
+	}
+
+	s.say(status.Faulty, fault("service-rules-stale", "Services lead to 3 pods that are gone", check.Critical), fault("rp-filter-strict", "strict", check.Warning))
+	bad := s.untilCondition("True")
+	if !strings.HasPrefix(bad.Message, "service-rules-stale: Services lead to 3 pods") || bad.LastTransitionTime.Before(k.LastTransitionTime) {
+		t.Errorf("condition %+v; want it to tell the fault", bad)
+	}
+	s.until("the report of a fault", func() string {
+		if r, _ = c.report("life"); r.Status.Critical != 1 || r.Status.Warning != 1 || len(r.Status.Findings) != 2 {
+			return fmt.Sprintf("it is %+v", r.Status)
+		}
+		return ""
+	})
+	told := func(want int) {
+		t.Helper()
+		s.until("events", func() string {
+			if got := c.nodeEvents("life"); len(got) != want {
+				return fmt.Sprintf("%d of them: %+v", len(got), got)
+			}
+			return ""
+		})
+	}
+	told(2)
+
+	writes = d.writes()
+	for i := range 10 { // only a number grows
+		s.say(status.Faulty, fault("service-rules-stale", fmt.Sprintf("Services lead to %d pods that are gone", 4+i), check.Critical), fault("rp-filter-strict", "strict", check.Warning))
+		time.Sleep(100 * time.Millisecond)
+	}
+	if n := d.writes() - writes; n != 0 {
+		t.Errorf("a number that grows was written %d times:\n%s", n, d.last(n+5))
+	}
+
+	s.stop() // a new process of the same node says nothing again
+	s = c.daemon(t, d, "life")
+	writes = d.writes()
+	s.say(status.Faulty, fault("service-rules-stale", "Services lead to 3 pods that are gone", check.Critical), fault("rp-filter-strict", "strict", check.Warning))
+	time.Sleep(time.Second)
+	if n := d.writes() - writes; n != 0 {
+		t.Errorf("after a new start it has written %d times:\n%s", n, d.last(n+5))
+	}
+
+	c.do(http.MethodDelete, "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource+"/life", nil)
+	s.until("the report that somebody has deleted", func() string {
+		if _, ok := c.report("life"); !ok {
+			return "there is none"
+		}
+		return ""
+	})
+	c.spoil("life")
+	s.until("the report that somebody has spoilt", func() string {
+		if r, _ := c.report("life"); r.Status.Critical != 1 || r.Status.Mode != "fix" {
+			return fmt.Sprintf("it is %+v", r.Status)
+		}
+		return ""
+	})
+
+	s.say(status.Faulty, fault("rp-filter-strict", "strict", check.Critical))
+	told(4) // one is gone, and one is worse
+	s.say(status.Proven)
+	good := s.untilCondition("False")
+	if good.LastTransitionTime.Before(bad.LastTransitionTime) {
+		t.Errorf("condition %+v; want a transition after %+v", good, bad)
+	}
+	told(5)
+	s.say(status.Faulty, fault("rp-filter-strict", "strict", check.Warning))
+	s.until("the same event to be counted", func() string {
+		for _, e := range c.nodeEvents("life") {
+			if e.Reason == "NetworkFaultFound" && strings.Contains(e.Message, "rp-filter-strict") && e.Count == 2 {
+				return ""
+			}
+		}
+		return fmt.Sprintf("%+v", c.nodeEvents("life"))
+	})
+	for _, e := range c.nodeEvents("life") {
+		t.Logf("%s %s ×%d: %s", e.Type, e.Reason, e.Count, e.Message)
+	}
+	after := c.getNode("life")
+	if before.theirs() != after.theirs() {
+		t.Errorf("kubelet's conditions were %s and are %s", before.theirs(), after.theirs())
+	}
+	t.Logf("condition: %+v", bad)
+
+	s.h.Configure(herald.Say{})
+	s.until("everything to be taken back", func() string {
+		_, ok := c.report("life")
+		n := c.getNode("life")
+		if k := n.condition(); ok || k.Type != "" {
+			return fmt.Sprintf("report %t, condition %+v", ok, k)
+		}
+		return ""
+	})
+	if after = c.getNode("life"); before.theirs() != after.theirs() {
+		t.Errorf("kubelet's conditions were %s and are %s", before.theirs(), after.theirs())
+	}
+}
+
+// spoil writes nonsense into a report, as somebody may who has the right to.
+func (c *cluster) spoil(name string) {
+	c.t.Helper()
+	c.do(http.MethodPatch, "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource+"/"+name, object{"status": object{"critical": 0, "mode": "audit", "findings": nil}})
+}
+
+// pods are told of by the plugin.
+func (c *cluster) pods(t *testing.T, d *door) {
+	c.node("pods")
+	s := c.daemon(t, d, "pods")
+	s.say(status.Proven)
+	for range 20 { // kubelet tries again and again
+		s.h.Tell(status.Report{
+			Command: "ADD", Pod: "default/web-1", PodUID: "5e8a0000-0000-4000-8000-000000000001", Verdict: "refuse", At: time.Now(),
+			Findings: []status.ReportFinding{{Check: "pod-mtu-mismatch", Severity: check.Critical, On: "eth0", Message: "MTU 1500 over a path of 1450"}},
+		})
+		s.h.Tell(status.Report{Command: "ADD", Pod: "default/../../nodes", PodUID: "../x", Verdict: "warn", At: time.Now()})
+		s.h.Tell(status.Report{Command: "ADD", Pod: "gone/web-2", PodUID: "x", Verdict: "warn", At: time.Now()})
+		s.h.Tell(status.Report{Command: "ADD", Pod: "default/web-3", PodUID: "x", Verdict: "pass", At: time.Now()})
+		time.Sleep(20 * time.Millisecond)
+	}
+	s.until("an event of the pod", func() string {
+		got := c.events("default", "Pod", "web-1", "5e8a0000-0000-4000-8000-000000000001")
+		if len(got) != 1 || got[0].Count != 1 || got[0].Reason != "PodNetworkRefused" || !strings.Contains(got[0].Message, "pod-mtu-mismatch on eth0: MTU 1500") {
+			return fmt.Sprintf("%+v", got)
+		}
+		t.Logf("%s %s: %s", got[0].Type, got[0].Reason, got[0].Message)
+		return ""
+	})
+	var all struct{ Items []event }
+	if err := json.Unmarshal(c.do(http.MethodGet, "/api/v1/events?fieldSelector=involvedObject.kind=Pod", nil), &all); err != nil || len(all.Items) != 1 {
+		t.Errorf("events of pods: %+v, %v; want one", all.Items, err)
+	}
+}
+
+// refused is a node whose account may do nothing, and then all.
+func (c *cluster) refused(t *testing.T) {
+	c.node("refused")
+	d := newDoor(t, c.Cluster)
+	d.answer(http.StatusForbidden)
+	s := c.daemon(t, d, "refused")
+	s.say(status.Proven)
+	s.until("the daemon to say so", func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !strings.Contains(s.health, "403") && !strings.Contains(s.health, "Forbidden") {
+			return "it says " + s.health
+		}
+		return ""
+	})
+	asked := d.count("")
+	time.Sleep(2 * time.Second)
+	if n := d.count("") - asked; n > 6 {
+		t.Errorf("%d requests in 2 s to an API server that refuses; want one each %s", n, pace().Refused)
+	}
+	d.answer(0)
+	s.untilCondition("False")
+	s.until("the daemon to be content", func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.health
+	})
+}
+
+// taints are taken within the limits.
+func (c *cluster) taints(t *testing.T) {
+	const nodes = 24 // of which two may be tainted, with those of the other tests
+	for i := range nodes {
+		c.node(fmt.Sprintf("t%02d", i), "example.com/theirs")
+	}
+	d := newDoor(t, c.Cluster)
+	bad := fault("service-rules-missing", "no rules", check.Critical)
+	var all []*daemon
+	for i := range 6 {
+		all = append(all, c.daemon(t, d, fmt.Sprintf("t%02d", i)))
+	}
+	unsettled := bad
+	unsettled.Settled = false
+	all[0].say(status.Faulty, unsettled)
+	all[0].untilCondition("True")
+	tainted := func() (names []string) {
+		for i := range nodes {
+			name := fmt.Sprintf("t%02d", i)
+			n := c.getNode(name)
+			if strings.Contains(n.taints(), taintKey) {
+				names = append(names, name)
+			}
+			if !strings.Contains(n.taints(), "example.com/theirs=theirs") {
+				t.Errorf("%s has lost the taint of another: %s", name, n.taints())
+			}
+		}
+		return names
+	}
+	time.Sleep(time.Second)
+	if got := tainted(); len(got) > 0 {
+		t.Errorf("tainted for a fault that has not settled: %v", got)
+	}
+	for _, s := range all { // all of them have the same fault at the same time
+		s.say(status.Faulty, bad)
+	}
+	all[0].until("two nodes to be tainted", func() string {
+		if got := tainted(); len(got) != 2 {
+			return fmt.Sprint(got)
+		}
+		return ""
+	})
+	for range 20 {
+		if got := tainted(); len(got) > 2 {
+			t.Errorf("tainted: %v; want two of %d at most", got, nodes)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	for _, s := range all {
+		s.say(status.Proven)
+	}
+	all[0].until("the taints to be removed", func() string { return strings.Join(tainted(), " ") })
+	if !slices.Contains(d.verbs(), "nodes: list") {
+		t.Errorf("nodes were tainted without looking at the others: %v", d.verbs())
+	}
+
+	// The last node that is ready keeps its pods.
+	for i := 1; i < nodes; i++ {
+		c.do(http.MethodPatch, fmt.Sprintf("/api/v1/nodes/t%02d/status", i), object{"status": object{"conditions": kubelet("False")}})
+	}
+	for _, name := range []string{"life", "pods", "refused"} {
+		c.do(http.MethodDelete, "/api/v1/nodes/"+name, nil)
+	}
+	all[0].say(status.Faulty, bad)
+	time.Sleep(2 * time.Second)
+	if got := tainted(); len(got) > 0 {
+		t.Errorf("tainted: %v; want none: no other node is ready", got)
+	}
+}
+
+// away is an API server that is stopped while the node changes.
+func (c *cluster) away(t *testing.T) {
+	c.node("away")
+	d := newDoor(t, c.Cluster)
+	s := c.daemon(t, d, "away")
+	s.say(status.Proven)
+	s.untilCondition("False")
+	c.StopAPI()
+	asked := d.count("")
+	begin := time.Now()
+	for i := range 300 { // hours of them
+		s.say(status.Faulty, fault(fmt.Sprintf("check-%d", i), "x", check.Critical))
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("the daemon was held up for %s", took)
+	}
+	s.say(status.Faulty, fault("tunnel-mtu-over-uplink", "flannel.1 has MTU 1500 over 1450", check.Critical))
+	s.until("the daemon to say so", func() string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.health == "" {
+			return "it does not"
+		}
+		return ""
+	})
+	time.Sleep(3 * time.Second)
+	if n := d.count("") - asked; n > 12 {
+		t.Errorf("%d requests to an API server that is away", n)
+	}
+	t.Logf("%d requests in %s while it was away; health: %s", d.count("")-asked, time.Since(begin).Round(time.Second), s.health)
+	c.StartAPI()
+	s.untilCondition("True")
+	s.until("the report and one event to have caught up", func() string {
+		r, _ := c.report("away")
+		got := c.nodeEvents("away")
+		if r.Status.Critical != 1 || len(got) != 1 || !strings.Contains(got[0].Message, "tunnel-mtu-over-uplink") {
+			return fmt.Sprintf("%+v %+v", r.Status, got)
+		}
+		return ""
+	})
+}
+
+// uninstall takes everything out of the cluster that is left of the other tests, whose daemons have ended.
+func (c *cluster) uninstall(t *testing.T) {
+	c.node("left", "example.com/theirs", taintKey)
+	before := c.getNode("left")
+	d := doorFor(t, c.Cluster, "")
+	out, err := exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Logf("%s", out)
+	var nodes struct{ Items []nodeObject }
+	if err := json.Unmarshal(c.do(http.MethodGet, "/api/v1/nodes", nil), &nodes); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range nodes.Items {
+		if k := n.condition(); k.Type != "" || strings.Contains(n.taints(), taintKey) {
+			t.Errorf("left: %+v, taints %s", k, n.taints())
+		}
+	}
+	if after := c.getNode("left"); after.taints() != strings.ReplaceAll(before.taints(), " "+taintKey+"=", "") || after.theirs() != before.theirs() {
+		t.Errorf("the node was %s %s and is %s %s", before.taints(), before.theirs(), after.taints(), after.theirs())
+	}
+	var reports struct{ Items []object }
+	if err := json.Unmarshal(c.do(http.MethodGet, "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource, nil), &reports); err != nil || len(reports.Items) > 0 {
+		t.Errorf("reports that are left: %v, %v", reports.Items, err)
+	}
+	writes := d.writes()
+	if out, err = exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput(); err != nil || d.writes() != writes {
+		t.Errorf("a second run: %v, %d writes: %s", err, d.writes()-writes, out)
+	}
+}
