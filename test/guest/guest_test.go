@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +19,28 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
-// limit is far above what the emulator needs on a slow machine; a guest that hangs must not hang the run.
-const limit = 25 * time.Minute
+// usualSets is how many random sets of Services kube-proxy programs in IPVS mode. It runs ipset for each entry of its sets, which takes the emulated processor so
+// long that there are fewer than in namespaces; NETMEND_SETS=200 go test -timeout 2h ./test/guest has as many.
+const usualSets = 25
+
+// limits are far above what the emulator needs on a slow machine: for the tests of package inside, and for the guest as a whole, which must not hang the run.
+func limits(sets int) (inside, guest time.Duration) {
+	inside = 20*time.Minute + time.Duration(max(0, sets-usualSets))*20*time.Second
+	return inside, inside + 12*time.Minute
+}
+
+func randomSets(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("NETMEND_SETS")
+	if text == "" {
+		return usualSets
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("NETMEND_SETS=%s: not a number of sets", text)
+	}
+	return n
+}
 
 // TestGuest boots the guest once and reports each test that ran there as its own.
 func TestGuest(t *testing.T) {
@@ -44,9 +65,7 @@ func TestGuest(t *testing.T) {
 	}
 	cluster := lab.NewCluster(t)
 	cluster.CreateNode("guest", "10.0.2.15")
-	if everyService() {
-		cluster.CreateKinds("guest", "other", "third")
-	}
+	cluster.CreateKinds("guest", "other", "third")
 	results := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd)
 	for _, name := range want {
 		t.Run(name, func(t *testing.T) {
@@ -62,19 +81,11 @@ func TestGuest(t *testing.T) {
 	}
 }
 
-// everyService says whether the guest also runs the tests of every kind of Service in IPVS mode (NETMEND_GUEST_SERVICES=1). They take the emulator a quarter of an
-// hour more, and kube-proxy's own --cleanup fails behind them on this kernel, so that they are not yet part of each run.
-func everyService() bool { return os.Getenv("NETMEND_GUEST_SERVICES") != "" }
-
 // testProgram builds a package's tests to run elsewhere.
 func testProgram(t *testing.T, dir, pkg string) string {
 	t.Helper()
 	program := filepath.Join(dir, filepath.Base(pkg))
-	args := []string{"test", "-c", "-trimpath", "-o", program}
-	if everyService() {
-		args = append(args, "-tags", "everyservice")
-	}
-	build := exec.Command("go", append(args, pkg)...)
+	build := exec.Command("go", "test", "-c", "-trimpath", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -103,13 +114,15 @@ type result struct{ verdict, output string }
 // plane's namespace: its user-mode network makes 10.0.2.2 of the guest that namespace's loopback.
 func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]result {
 	t.Helper()
+	sets := randomSets(t)
+	inside, limit := limits(sets)
 	// The emulator dies with the thread that started it, so that it does not outlive a run that is cut off.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	console := filepath.Join(dir, "console")
 	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
 	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot", "-monitor", "none",
-		"-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet",
+		"-kernel", kernel, "-initrd", initrd, "-append", fmt.Sprintf("console=ttyS0 panic=-1 quiet NETMEND_SETS=%d NETMEND_LIMIT=%s", sets, inside), // what the kernel does not know becomes init's environment
 		"-serial", "file:"+console, "-serial", "stdio",
 		"-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0")
 	out, err := cmd.StdoutPipe()
