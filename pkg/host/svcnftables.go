@@ -18,6 +18,7 @@ const (
 	nftMarkChain     = "mark-for-masquerade"
 	nftMasqChain     = "masquerading"
 	nftRejectChain   = "reject-chain"
+	nftFirewallChain = "firewall-check"
 )
 
 // svcNFTables resolves kube-proxy's nftables table of one family: maps from frontends to chains service-, local- and external-, in those of endpoints a random
@@ -34,6 +35,7 @@ type svcNFTables struct {
 	drawn           int                // maps from random numbers, and others without a name
 	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where every map is read
 	lost, lostPorts []string           // links that are missing on the way to the maps
+	lostRanges      []string           // and on the way to the source ranges
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {

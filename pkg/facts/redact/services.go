@@ -101,6 +101,10 @@ func (r *redactor) serviceRules(s *facts.ServiceRules) {
 			r.addrPort(&p.Backends[j].Addr)
 		}
 	}
+	for i := range s.Ahead {
+		r.prefix(&s.Ahead[i].Dst)
+		r.addrPort(&s.Ahead[i].To)
+	}
 }
 
 func (r *redactor) proxyConfig(p *facts.Proxy) {
@@ -138,5 +142,10 @@ func (r *redactor) serviceTexts(s *facts.Snapshot) {
 		for j := range p.Trace {
 			r.text(&p.Trace[j])
 		}
+	}
+	for i := range s.ServiceRules.Ahead {
+		a := &s.ServiceRules.Ahead[i]
+		r.text(&a.Where)
+		r.text(&a.Unknown)
 	}
 }
