@@ -66,7 +66,9 @@ func TestGuest(t *testing.T) {
 	cluster := lab.NewCluster(t)
 	cluster.CreateNode("guest", "10.0.2.15")
 	cluster.CreateKinds("guest", "other", "third")
-	results := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd)
+	sets := randomSets(t)
+	within, limit := limits(sets)
+	results, _ := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd, limit, fmt.Sprintf("NETMEND_SETS=%d", sets), fmt.Sprintf("NETMEND_LIMIT=%s", within))
 	for _, name := range want {
 		t.Run(name, func(t *testing.T) {
 			switch r, ran := results[name]; {
@@ -81,8 +83,28 @@ func TestGuest(t *testing.T) {
 	}
 }
 
+// BenchmarkGuest boots the guest and runs the benchmarks of package inside there: of what the kernel at hand may not have.
+func BenchmarkGuest(b *testing.B) {
+	dir := b.TempDir()
+	initrd, rules := filepath.Join(dir, "initrd"), filepath.Join(dir, "rules")
+	if err := lab.Build(rules, "./test/bench/rules"); err != nil {
+		b.Fatal(err)
+	}
+	kernel := lab.Cache(b, "kernel")
+	err := image(initrd, kernel, map[string]string{"usr/bin/inside": testProgram(b, dir, "./inside"), "usr/bin/netmendctl": os.Getenv("NETMENDCTL"), "usr/bin/rules": rules})
+	if err != nil {
+		b.Fatalf("make the guest's initramfs: %v", err)
+	}
+	const within = 20 * time.Minute
+	_, text := boot(b, lab.NewNS(b, "emulator"), dir, filepath.Join(kernel, "vmlinuz"), initrd, within+5*time.Minute, "NETMEND_BENCH=1", fmt.Sprintf("NETMEND_LIMIT=%s", within))
+	fmt.Println(text)
+	if !regexp.MustCompile(`(?m)^PASS$`).MatchString(text) {
+		b.Error("the benchmarks have not passed in the guest")
+	}
+}
+
 // testProgram builds a package's tests to run elsewhere.
-func testProgram(t *testing.T, dir, pkg string) string {
+func testProgram(t testing.TB, dir, pkg string) string {
 	t.Helper()
 	program := filepath.Join(dir, filepath.Base(pkg))
 	build := exec.Command("go", "test", "-c", "-trimpath", "-o", program, pkg)
@@ -112,17 +134,15 @@ type result struct{ verdict, output string }
 
 // boot runs the guest and collects its tests' results from the second serial port; the first is the console. The emulator runs in the control
 // plane's namespace: its user-mode network makes 10.0.2.2 of the guest that namespace's loopback.
-func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]result {
+func boot(t testing.TB, ns *lab.NS, dir, kernel, initrd string, limit time.Duration, environment ...string) (results map[string]result, text string) {
 	t.Helper()
-	sets := randomSets(t)
-	inside, limit := limits(sets)
 	// The emulator dies with the thread that started it, so that it does not outlive a run that is cut off.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	console := filepath.Join(dir, "console")
 	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
 	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot", "-monitor", "none",
-		"-kernel", kernel, "-initrd", initrd, "-append", fmt.Sprintf("console=ttyS0 panic=-1 quiet NETMEND_SETS=%d NETMEND_LIMIT=%s", sets, inside), // what the kernel does not know becomes init's environment
+		"-kernel", kernel, "-initrd", initrd, "-append", strings.Join(append([]string{"console=ttyS0 panic=-1 quiet"}, environment...), " "), // what the kernel does not know becomes init's environment
 		"-serial", "file:"+console, "-serial", "stdio",
 		"-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0")
 	out, err := cmd.StdoutPipe()
@@ -135,7 +155,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 		t.Fatalf("start the emulator: %v", err)
 	}
 	late := time.AfterFunc(limit, func() { cmd.Process.Kill() })
-	results, text := collect(bufio.NewScanner(out))
+	results, text = collect(bufio.NewScanner(out))
 	err = cmd.Wait()
 	if !late.Stop() {
 		t.Errorf("the guest did not end within %s", limit)
@@ -144,7 +164,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 		log, _ := os.ReadFile(console) // what there is of it
 		t.Errorf("the guest ended without a word (%v)\nits tests:\n%s\nits console:\n%s", err, last(text, 4000), last(string(log), 4000))
 	}
-	return results
+	return results, text
 }
 
 // closing matches the line that ends a test: "--- PASS: TestX (0.10s)".
