@@ -34,6 +34,7 @@ type svcNFTables struct {
 
 	drawn           int                // maps from random numbers, and others without a name
 	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where every map is read
+	maps            *svcMapsReading    // nil: nothing is remembered of maps
 	lost, lostPorts []string           // links that are missing on the way to the maps
 	lostRanges      []string           // and on the way to the source ranges
 }
@@ -66,7 +67,7 @@ func (x *svcNFTables) read() error {
 	if err != nil {
 		return err
 	}
-	if x.drawn > maxDrawn {
+	if x.drawn > maxDrawn && !x.trace { // whoever follows the links of a Service reads them
 		if err := x.readUses(); err != nil {
 			return err
 		}

@@ -57,6 +57,7 @@ type ServiceReader struct {
 	held    *facts.ServiceRules // of the last reading
 	seen    svcSeen
 	hash    maphash.Hash
+	maps    [2]svcMaps // of nftables mode, of IPv4 and IPv6
 }
 
 // svcSeen is what tells that nothing has changed.
@@ -198,7 +199,15 @@ func (r *ServiceReader) family(nf nfDumper, family uint8, legacy *legacySource) 
 		if nf == nil {
 			return &x.svcBuilder, nil
 		}
-		return &x.svcBuilder, x.read()
+		maps := &r.maps[(svcFamily(family)-4)/2]
+		if err := x.remember(maps); err != nil {
+			return nil, err
+		}
+		err := x.read()
+		if err == nil && x.maps != nil {
+			*maps = x.maps.now
+		}
+		return &x.svcBuilder, err
 	}
 	src, err := chooseSource(nf, family, legacy)
 	if err != nil {
