@@ -36,6 +36,11 @@ The rules are compared as kube-proxy would make them now, in all three modes and
 - cluster, external and load-balancer IPs (but not those of ipMode Proxy) and node ports, session affinity, source ranges, health check ports
 - no rules for headless Services, for ExternalName, and for those with the label ~service.kubernetes.io/service-proxy-name~
 
+In nftables mode the kernel takes long to look up one of very many maps. Where there are more than 512 ports of Services, their endpoints are told by
+the references to their chains instead. That does not show two Services whose endpoints somebody has exchanged, as many for as many: an audit by
+hand does not see it then. The daemon reads the maps of all rules that are new since it looked last, and 64 others at each change, and
+~netmendctl service~ reads every map. kube-proxy itself never writes such rules.
+
 The rules are those of pkg/proxy of Kubernetes 1.35 (~CategorizeEndpoints~, ~serviceToServiceMap~ and each mode's ~syncProxyRules~). Who is
 masqueraded and where node ports are served depends on kube-proxy's configuration, which the running kube-proxy tells (~/configz~); without it
 that is not compared.
