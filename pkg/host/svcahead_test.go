@@ -124,3 +124,44 @@ func TestServiceRulesKept(t *testing.T) {
 		t.Errorf("after a change: %+v, before %+v", now.Paths, first.Paths)
 	}
 }
+
+// TestServicesNFTRanges reads the way to a load balancer's source ranges in nftables mode, whole and with each link of it gone.
+func TestServicesNFTRanges(t *testing.T) {
+	t.Parallel()
+	h, sh := filterNS(t)
+	const end, service, external, firewall = "endpoint-ABCDEFGH-ns/a/tcp/p__10.0.0.1/80", "service-ABCDEFGH-ns/a/tcp/p", "external-ABCDEFGH-ns/a/tcp/p", "firewall-ABCDEFGH-ns/a/tcp/p"
+	table := `nft -f - <<'END'
+add table ip kube-proxy
+delete table ip kube-proxy
+table ip kube-proxy {
+chain mark-for-masquerade { meta mark set meta mark or 0x4000; }
+chain masquerading { masquerade fully-random; }
+chain ` + end + ` { ip saddr 10.0.0.1 jump mark-for-masquerade; meta l4proto tcp dnat to 10.0.0.1:80; }
+chain ` + service + ` { numgen random mod 1 vmap { 0 : goto ` + end + ` }; }
+chain ` + external + ` { jump mark-for-masquerade; goto ` + service + `; }
+chain ` + firewall + ` { ip saddr != { 198.51.100.0/24, 203.0.113.7 } drop; }
+map service-ips { type ipv4_addr . inet_proto . inet_service : verdict; elements = { 192.0.2.1 . tcp . 443 : goto ` + external + ` } }
+map service-nodeports { type inet_proto . inet_service : verdict; }
+map firewall-ips { type ipv4_addr . inet_proto . inet_service : verdict; elements = { 192.0.2.1 . tcp . 443 : goto ` + firewall + ` } }
+chain services { ip daddr . meta l4proto . th dport vmap @service-ips; fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @service-nodeports; }
+chain firewall-check { ip daddr . meta l4proto . th dport vmap @firewall-ips; }
+chain filter-prerouting-pre-dnat { type filter hook prerouting priority -110; ct state new jump firewall-check; }
+chain filter-output-pre-dnat { type filter hook output priority -110; ct state new jump firewall-check; }
+chain nat-prerouting { type nat hook prerouting priority -100; jump services; }
+chain nat-output { type nat hook output priority -100; jump services; }
+chain nat-postrouting { type nat hook postrouting priority 100; jump masquerading; }
+}
+END`
+	for _, tt := range []struct{ do, want string }{
+		{"true", ""},
+		{"nft flush chain ip kube-proxy filter-prerouting-pre-dnat", "filter-prerouting-pre-dnat to firewall-check"},
+		{"nft flush chain ip kube-proxy filter-output-pre-dnat", "filter-output-pre-dnat to firewall-check"},
+		{"nft flush chain ip kube-proxy firewall-check", "firewall-check to map firewall-ips"},
+	} {
+		sh(table + "\n" + tt.do)
+		rules := inNS(t, h, func() (*facts.ServiceRules, error) { return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeNFTables}) })
+		if len(rules.Paths) != 1 || len(rules.Paths[0].Sources) != 2 || strings.Join(rules.Paths[0].Broken, ", ") != tt.want || rules.Paths[0].Unknown != "" {
+			t.Errorf("after %s: %+v; want broken %q", tt.do, rules.Paths, tt.want)
+		}
+	}
+}
