@@ -159,7 +159,9 @@ END`
 		{"nft flush chain ip kube-proxy firewall-check", "firewall-check to map firewall-ips"},
 	} {
 		sh(table + "\n" + tt.do)
-		rules := inNS(t, h, func() (*facts.ServiceRules, error) { return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeNFTables}) })
+		rules := inNS(t, h, func() (*facts.ServiceRules, error) {
+			return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeNFTables})
+		})
 		if len(rules.Paths) != 1 || len(rules.Paths[0].Sources) != 2 || strings.Join(rules.Paths[0].Broken, ", ") != tt.want || rules.Paths[0].Unknown != "" {
 			t.Errorf("after %s: %+v; want broken %q", tt.do, rules.Paths, tt.want)
 		}
