@@ -51,7 +51,7 @@ image: ## make the container image as an OCI archive, bin/netmend-image.tar (roo
 .PHONY: bench
 bench: ## measure audits, the plugin and the idle daemon beside their peers, with many pods and Services (root, about 40 minutes)
 	@scripts/packages.sh $(shell cat scripts/packages.txt)
-	@$(GO) test -count=1 -timeout 90m -run "^$$" -bench . -benchtime 1x ./test/bench
+	@$(GO) test -count=1 -timeout 90m -run "^$$" -bench . -benchtime 1x ./test/bench ./test/guest
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

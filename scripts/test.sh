@@ -33,7 +33,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	step "the daemon on nodes in network namespaces" "$go" test -count=1 -timeout 30m ./test/daemon
 	step "5,000 nodes in a real API server" "$go" test -count=1 -timeout 25m ./test/scale
 	step "a cluster" "$go" test -count=1 -timeout 25m ./test/cluster
-	step "nodes in a guest kernel" "$go" test -count=1 -timeout 30m ./test/guest/...
+	step "nodes in a guest kernel" "$go" test -count=1 -timeout 40m ./test/guest/...
 	step "demo" "$go" run ./test/demo
 else
 	echo
