@@ -35,7 +35,8 @@ it.
 **When it is no fault.** Translated packets alone: where nobody counts bad ones, the check says nothing. A node whose offload is off cannot send them: what its
 connection tracking remembers is from before.
 `,
-	run: runBadChecksums,
+	partial: linksOmitted,
+	run:     runBadChecksums,
 }
 
 // tunnelEnd is a tunnel at one node.

@@ -108,6 +108,7 @@ type Check struct {
 
 	// notApplicable says why there is nothing to judge; empty where there is. It may be nil.
 	notApplicable func(*view) string
+	partial       func(*view) string // what the reports have no room for, and was not judged; empty where that is nothing. It may be nil.
 	run           func(*view) []Finding
 }
 
@@ -149,6 +150,11 @@ func Judge(in *Input) *Result {
 		}
 		if left != "" && slices.Contains(c.Needs, Reports) && c.Name != NotReported.Name {
 			r.Skipped = append(r.Skipped, check.Skip{Check: c.Name, Partial: true, Reason: left})
+		}
+		if c.partial != nil {
+			if why := c.partial(v); why != "" {
+				r.Skipped = append(r.Skipped, check.Skip{Check: c.Name, Partial: true, Reason: why})
+			}
 		}
 	}
 	slices.SortStableFunc(r.Findings, func(a, b Finding) int {

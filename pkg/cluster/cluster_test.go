@@ -157,6 +157,22 @@ func TestMissingIsNotFine(t *testing.T) {
 	}
 }
 
+func TestNoRoomIsNotFine(t *testing.T) {
+	in := healthy(3)
+	network(in, 0).PodsOmitted, network(in, 1).PodsOmitted, network(in, 2).LinksOmitted = 2, 1, 1
+	var got []string
+	for _, s := range Judge(in).Skipped {
+		got = append(got, fmt.Sprint(s.Check, " ", s.Partial, " ", s.Reason))
+	}
+	want := []string{
+		"cluster-bad-checksums true 1 link has no room in their nodes' reports", "cluster-duplicate-ip true 3 addresses of pods have no room in their nodes' reports",
+		"cluster-mtu true 1 link has no room in their nodes' reports", "flannel-fdb-neigh true 1 link has no room in their nodes' reports",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("skipped (-want +got):\n%s", d)
+	}
+}
+
 func TestOf(t *testing.T) {
 	in := healthy(4)
 	tunnel(in, 1).BadChecksums = true

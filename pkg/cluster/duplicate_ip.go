@@ -7,6 +7,7 @@ import (
 
 	"github.com/netmend/netmend/pkg/check"
 	"github.com/netmend/netmend/pkg/fix"
+	"github.com/netmend/netmend/pkg/nodereport"
 )
 
 // DuplicateIP finds an address that two nodes, two pods, or a node and a pod have.
@@ -36,6 +37,9 @@ An address that two machines have gets packets of the other: connections break a
 its node by them, as on clouds that give nodes a /32. Link-local addresses and those of bridges such as docker0 are no uplinks'. Nodes that are not ready are passed
 over: their address may have been given to another.
 `,
+	partial: func(v *view) string {
+		return v.omitted("address of a pod has", "addresses of pods have", func(n *nodereport.Network) int { return n.PodsOmitted })
+	},
 	run: runDuplicateIP,
 }
 

@@ -47,7 +47,8 @@ different ports: critical. A node that announces another backend than the others
 itself need not have; a device that sends from any address; annotations of a node that is not ready. That the neighbours and forwarding entries of the others
 follow the annotations is not seen here.
 `,
-	run: runFlannel,
+	partial: linksOmitted,
+	run:     runFlannel,
 }
 
 // fresh is how long annotations and device may differ after flanneld has written.

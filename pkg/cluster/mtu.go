@@ -34,7 +34,8 @@ TCP is mostly spared, because each side tells how much it takes; UDP, such as la
 **When it is no fault.** Uplinks that differ under tunnels that fit all of them. Tunnels whose identifier is given packet by packet (Cilium, Open vSwitch) have the
 MTU of the uplink, and their routes a smaller one, which no report has: they are only compared. Whether a path MTU is found across a router is not known here.
 `,
-	run: runMTU,
+	partial: linksOmitted,
+	run:     runMTU,
 }
 
 // overheads are the outer headers, over IPv4 and IPv6 (drivers/net/vxlan: VXLAN_HEADROOM and VXLAN6_HEADROOM; geneve without options; net/ipv4/ipip.c,

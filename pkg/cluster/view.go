@@ -102,6 +102,22 @@ func (v *view) leftOut() string {
 	return strings.Join(parts, ", ")
 }
 
+// linksOmitted says how many links the reports have no room for.
+func linksOmitted(v *view) string {
+	return v.omitted("link has", "links have", func(n *nodereport.Network) int { return n.LinksOmitted })
+}
+
+func (v *view) omitted(one, many string, of func(*nodereport.Network) int) string {
+	n := 0
+	for _, r := range v.current {
+		n += max(0, of(&r.Status.Network))
+	}
+	if n == 0 {
+		return ""
+	}
+	return count(n, one, many) + " no room in their nodes' reports"
+}
+
 // of is the node of that name as the API knows it; an empty one where it does not.
 func (v *view) of(name string) *Node {
 	if n := v.nodes[name]; n != nil {

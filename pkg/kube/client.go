@@ -69,11 +69,17 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
-	return c.EachOf(ctx, path, nil, item)
+	return c.each(ctx, path, nil, func(d *json.Decoder) error {
+		var o json.RawMessage
+		if err := d.Decode(&o); err != nil {
+			return err
+		}
+		return item(o)
+	})
 }
 
-// EachOf is Each for the items that selectors leave.
-func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
+// each is Each for the items that selectors leave, which item takes off the decoder.
+func (c *Client) each(ctx context.Context, path string, selectors url.Values, item func(*json.Decoder) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
 	maps.Copy(query, selectors)
 	for {
@@ -81,12 +87,9 @@ func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, 
 		err := c.answer(ctx, http.MethodGet, path, query, "", nil, func(body io.Reader) (err error) {
 			b := &bounded{r: body, left: maxObject}
 			_, next, err = listPage(b, func(d *json.Decoder) error {
-				var o json.RawMessage
-				if err := d.Decode(&o); err != nil {
-					return err
-				}
+				err := item(d)
 				b.left = maxObject
-				return item(o)
+				return err
 			})
 			return err
 		})

@@ -83,11 +83,12 @@ type clusterReader struct {
 func (r *clusterReader) list(ctx context.Context, into *view, path, kind string, selectors url.Values) error {
 	for attempt := 0; ; attempt++ {
 		var v view
-		err := r.client.EachOf(ctx, path, selectors, func(text json.RawMessage) error {
+		err := r.client.each(ctx, path, selectors, func(d *json.Decoder) error {
 			if n := r.count.Add(1); r.read != nil && n%100 == 0 {
 				r.read(int(n))
 			}
-			return v.take(kind, text)
+			began := d.InputOffset()
+			return v.take(kind, encoded{decode: d.Decode, size: func() int { return int(d.InputOffset() - began) }})
 		})
 		if err == nil {
 			into.join(&v)

@@ -32,7 +32,7 @@ func DecodeClusterFile(r io.Reader, now time.Time) (*cluster.Input, error) {
 			}
 			pods = pods || head.Metadata.Namespace == "kube-system" // of another namespace only, they do not say that kube-proxy has none
 		}
-		return v.take(kind, text)
+		return v.take(kind, encoded{decode: func(into any) error { return json.Unmarshal(text, into) }, size: func() int { return len(text) }, again: true})
 	}}
 	if err := o.read(r); err != nil {
 		return nil, err

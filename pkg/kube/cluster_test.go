@@ -144,7 +144,7 @@ func TestReadClusterErrors(t *testing.T) {
 			}
 			return 200, list("")
 		}, "", 0, 1},
-		{"always failing", func(string, string, int) (int, string) { return 500, "" }, "500", 0, 0},
+		{"always failing", func(string, string, int) (int, string) { return 500, "" }, "Internal Server Error", 0, 0},
 		{"forgets the rest of the list once", func(path, more string, times int) (int, string) {
 			switch {
 			case path != reportsList:
@@ -156,6 +156,18 @@ func TestReadClusterErrors(t *testing.T) {
 			}
 			return 200, list(strings.Replace(report, "node1", "node2", 1))
 		}, "", 0, 2},
+		{"a report that makes no sense", func(path, _ string, _ int) (int, string) {
+			if path != reportsList {
+				return 200, list("")
+			}
+			return 200, list(report + `,{"metadata":{"name":"node2"},"status":{"network":{"podCIDRs":["x"]}}},` + strings.Replace(report, "node1", "node3", 1))
+		}, "", 0, 2},
+		{"a report that ends in its middle", func(path, _ string, _ int) (int, string) {
+			if path != reportsList {
+				return 200, list("")
+			}
+			return 200, `{"metadata":{"resourceVersion":"7"},"items":[` + report + `,{"metadata":{"name":"node2"},"status":{"sta`
+		}, "unexpected EOF", 0, 0},
 		{"no list", func(string, string, int) (int, string) { return 200, "[]" }, "not a list", 0, 0},
 		{"not a whole list", func(string, string, int) (int, string) { return 200, `{"metadata":{"resourceVersion":"7"},"items":[{` }, "EOF", 0, 0},
 	} {
@@ -180,7 +192,7 @@ func TestReadClusterErrors(t *testing.T) {
 				}
 				return
 			}
-			if err != nil || len(in.Missing) != tt.missing || len(in.Reports) != tt.reports {
+			if err != nil || len(in.Missing) != tt.missing || len(in.Reports) != tt.reports || len(in.Broken) > 0 != (tt.name == "a report that makes no sense") {
 				t.Errorf("ReadCluster: %v, %+v; want %d missing and %d reports", err, in, tt.missing, tt.reports)
 			}
 		})

@@ -32,9 +32,16 @@ func (v *view) join(o *view) {
 	}
 }
 
+// encoded is the JSON of one object, in memory or on its way. It is decoded once, unless again says that it may be more often; its size is known behind that.
+type encoded struct {
+	decode func(into any) error
+	size   func() int
+	again  bool
+}
+
 // take keeps what is needed of an object. One kind of objects is written by nodes, any of which may be a stranger's: a report that makes no sense is told, and
 // keeps nobody from reading the others.
-func (v *view) take(kind string, text []byte) error {
+func (v *view) take(kind string, text encoded) error {
 	if v.items++; v.items > maxItems {
 		return ErrTooLarge
 	}
@@ -43,7 +50,7 @@ func (v *view) take(kind string, text []byte) error {
 		return v.report(text)
 	case kindNode:
 		var o nodeObject
-		if err := json.Unmarshal(text, &o); err != nil {
+		if err := text.decode(&o); err != nil {
 			return fmt.Errorf("a Node: %w", err)
 		}
 		n, err := o.node()
@@ -51,7 +58,7 @@ func (v *view) take(kind string, text []byte) error {
 		return err
 	case kindPod, kindDaemonSet:
 		var o object
-		if err := json.Unmarshal(text, &o); err != nil {
+		if err := text.decode(&o); err != nil {
 			return fmt.Errorf("a %s: %w", kind, err)
 		}
 		v.proxy(kind, &o)
@@ -59,28 +66,31 @@ func (v *view) take(kind string, text []byte) error {
 	return nil
 }
 
-func (v *view) report(text []byte) error {
+func (v *view) report(text encoded) error {
 	var r nodereport.Report
-	var why string
-	if len(text) > maxReport {
-		why = fmt.Sprintf("it has %d KiB, and the most is %d KiB", len(text)>>10, maxReport>>10)
-	} else if err := json.Unmarshal(text, &r); err != nil {
-		why = err.Error()
+	err := text.decode(&r)
+	if r.Metadata.Name == "" && err != nil && text.again { // what makes no sense may stand before the name
+		var head struct {
+			Metadata struct {
+				Name string `json:"name"`
+			} `json:"metadata"`
+		}
+		_ = text.decode(&head) // the error is known
+		r.Metadata.Name = head.Metadata.Name
 	}
-	if why == "" && r.Metadata.Name != "" {
+	switch n := text.size(); {
+	case r.Metadata.Name == "" && err != nil:
+		return fmt.Errorf("a report: %w", err)
+	case r.Metadata.Name == "":
+		return errors.New("a report without a name")
+	case n > maxReport:
+		broken(&v.input, r.Metadata.Name, fmt.Sprintf("it has %d KiB, and the most is %d KiB", n>>10, maxReport>>10))
+	case err != nil:
+		broken(&v.input, r.Metadata.Name, err.Error())
+	default:
 		v.alike(&r)
 		v.input.Reports = append(v.input.Reports, r)
-		return nil
 	}
-	var head struct {
-		Metadata struct {
-			Name string `json:"name"`
-		} `json:"metadata"`
-	}
-	if err := json.Unmarshal(text, &head); err != nil || head.Metadata.Name == "" {
-		return errors.New("a report without a name")
-	}
-	broken(&v.input, head.Metadata.Name, why)
 	return nil
 }
 

@@ -140,8 +140,8 @@ type document struct {
 	}
 }
 
-// TestCluster is netmendctl cluster on 5,000 nodes. Bounds of time cannot hold on a machine that is busy with other things: there, it may not take much longer
-// than it takes just to read the same lists.
+// TestCluster is netmendctl cluster on 5,000 nodes. A bound of time cannot hold on a machine that is busy with other things: there, it may take three times as
+// long as it takes to read and scan the same lists.
 func TestCluster(t *testing.T) {
 	c := lab.NewCluster(t)
 	program, config := os.Getenv("NETMENDCTL"), kubeconfig(t)
@@ -156,21 +156,24 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	var best ran
+	var yardstick time.Duration
 	for i := range 3 {
-		r := runIn(t, c, plugin, "--kubeconfig", config)
+		r, scan := runIn(t, c, plugin, "--kubeconfig", config), scanLists(t, c)
 		if r.code != 1 || r.err != "" {
 			t.Fatalf("kubectl netmend = %d: %s", r.code, r.err)
 		}
-		t.Logf("kubectl netmend over %d nodes: %s, of which %s on a processor, and %d MiB", nodes, r.took.Round(10*time.Millisecond), r.cpu.Round(10*time.Millisecond), r.rss>>20)
+		t.Logf("kubectl netmend over %d nodes: %s, of which %s on a processor, and %d MiB; just reading and scanning the same lists: %s",
+			nodes, r.took.Round(10*time.Millisecond), r.cpu.Round(10*time.Millisecond), r.rss>>20, scan.Round(10*time.Millisecond))
 		if i == 0 || r.took < best.took {
 			best.took, best.out = r.took, r.out
 		}
+		if i == 0 || scan < yardstick {
+			yardstick = scan
+		}
 		best.rss = max(best.rss, r.rss)
 	}
-	yardstick := readLists(t, c)
-	t.Logf("just reading the same lists: %s", yardstick.Round(10*time.Millisecond))
-	if best.took > maxTime && best.took > 2*yardstick {
-		t.Errorf("it takes %s; want at most %s, or twice the %s that just reading takes here", best.took, maxTime, yardstick)
+	if best.took > maxTime && best.took > 3*yardstick {
+		t.Errorf("it takes %s; want at most %s, or three times the %s that reading and scanning takes here", best.took, maxTime, yardstick)
 	}
 	if lines := strings.Count(best.out, "\n"); lines > 150 {
 		t.Errorf("the table has %d lines; want few, though there are many nodes", lines)
@@ -247,34 +250,29 @@ func examine(t *testing.T, text string) {
 	}
 }
 
-// readLists reads the same lists and does nothing with them; the best of three.
-func readLists(t *testing.T, c *lab.Cluster) (best time.Duration) {
+// scanLists reads the same lists, and looks only whether they are JSON.
+func scanLists(t *testing.T, c *lab.Cluster) time.Duration {
 	t.Helper()
-	for i := range 3 {
-		began := time.Now()
-		var all sync.WaitGroup
-		for _, path := range []string{"/apis/" + nodereport.APIVersion + "/" + nodereport.Resource, "/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"} {
-			all.Go(func() {
-				pages := 0
-				for next := ""; pages == 0 || next != ""; pages++ {
-					text, err := c.Do("GET", path+"?limit=500&continue="+next, nil)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					next = rest(text)
+	began := time.Now()
+	var all sync.WaitGroup
+	for _, path := range []string{"/apis/" + nodereport.APIVersion + "/" + nodereport.Resource, "/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"} {
+		all.Go(func() {
+			pages := 0
+			for next := ""; pages == 0 || next != ""; pages++ {
+				text, err := c.Do("GET", path+"?limit=500&continue="+next, nil)
+				if err != nil || !json.Valid(text) {
+					t.Errorf("%s: %v", path, err)
+					return
 				}
-				if pages != nodes/500 {
-					t.Errorf("%s has %d pages; want %d", path, pages, nodes/500)
-				}
-			})
-		}
-		all.Wait()
-		if took := time.Since(began); i == 0 || took < best {
-			best = took
-		}
+				next = rest(text)
+			}
+			if pages != nodes/500 {
+				t.Errorf("%s has %d pages; want %d", path, pages, nodes/500)
+			}
+		})
 	}
-	return best
+	all.Wait()
+	return time.Since(began)
 }
 
 // rest is where a list goes on. The API server writes it at the beginning of its own lists and at the end of those of custom resources.
