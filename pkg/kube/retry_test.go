@@ -116,7 +116,7 @@ func TestRetry(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 				defer cancel()
 				none := func() {}
-				r := &reflector{access: &Access{Server: "https://192.0.2.1"}, client: &http.Client{Transport: e}, path: "/x", query: url.Values{}, retry: backoff, refusal: refusal,
+				r := &reflector{client: &Client{access: &Access{Server: "https://192.0.2.1"}, http: &http.Client{Transport: e}}, path: "/x", query: url.Values{}, retry: backoff, refusal: refusal,
 					begin: none, end: none, heard: none, failed: func(error) {}, add: func(*object) error { return nil }}
 				r.run(ctx)
 				if len(e.at) <= len(c.least) {

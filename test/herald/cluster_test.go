@@ -47,7 +47,7 @@ func newCluster(t *testing.T) *cluster {
 	c.do(http.MethodPost, "/apis/rbac.authorization.k8s.io/v1/clusterroles", object{
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": object{"name": "netmendd"}, "rules": []object{
 			rule("", []string{"nodes"}, []string{"get", "list", "patch"}), rule("", []string{"nodes/status"}, []string{"patch"}), rule("", []string{"events"}, []string{"create", "patch"}),
-			rule(nodereport.Group, []string{nodereport.Resource}, []string{"get", "create", "update", "delete"}),
+			rule(nodereport.Group, []string{nodereport.Resource}, []string{"get", "list", "create", "update", "delete"}),
 		},
 	})
 	c.do(http.MethodPost, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", object{
