@@ -24,10 +24,6 @@ type chainCommand struct {
 	options cniconf.Options
 	dryRun  bool
 	socket  string // of the daemon that may be there
-
-	cluster    bool   // it is about the cluster and not this node
-	kubeconfig string // of the cluster
-	departure  departure
 }
 
 // chainDocument is what was done to the chain, or would be. Fields are added, never changed.
@@ -81,31 +77,15 @@ func newUninstall(e *env) *cobra.Command {
 bytes of before; from any other only netmend's own entry is taken. While netmend's daemon keeps the plugin in the chain nothing is done: it would put the
 plugin back.
 
-With --cluster it is about the cluster instead, and not about this node: of every Node it takes away the report, the condition NetworkMisconfigured and the
-startup taint, when the daemons that wrote them have ended. Nothing else of the Nodes is touched. The chart's Job says with --remove which DaemonSet the daemons
-are of, and with --retired which takes netmend off the nodes, before helm uninstall removes anything else.
-
 It ends with 0 where nothing of the plugin is left, 1 where its program has to stay and why is said, and 2 where it could not do what was asked.`,
 		Example: `  netmendctl uninstall --dry-run
-  netmendctl uninstall
-  netmendctl uninstall --cluster --kubeconfig ~/.kube/config`,
+  netmendctl uninstall`,
 		Args: noArguments,
-		RunE: func(c *cobra.Command, _ []string) error {
-			switch {
-			case u.cluster:
-				return u.withdraw(c.Context())
-			case u.kubeconfig != "" || u.departure.remove != "" || u.departure.retired != "":
-				return errors.New("--kubeconfig, --remove and --retired go with --cluster")
-			}
-			return u.uninstall(c.Context())
-		},
+		RunE: func(c *cobra.Command, _ []string) error { return u.uninstall(c.Context()) },
 	}
 	c.Flags().SortFlags = false
 	u.add(c)
 	c.Flags().StringVar(&u.socket, "socket", "", "the daemon's socket, `FILE` (default "+verdict.DefaultSocket+" below --root)")
-	c.Flags().BoolVar(&u.cluster, "cluster", false, "take away what the nodes have told the cluster, and leave this node as it is")
-	c.Flags().StringVar(&u.kubeconfig, "kubeconfig", "", "the cluster, `FILE` (default: in a pod its service account, else $KUBECONFIG)")
-	u.departure.add(c.Flags())
 	return c
 }
 

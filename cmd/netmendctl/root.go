@@ -84,7 +84,7 @@ It ends with 0 where nothing was found, 1 where something was, and 2 where it co
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%s: %w: see %s --help", c.Name(), err, c.CommandPath())
 	})
-	root.AddCommand(newAudit(e), newCluster(e), newService(e), newSnapshot(e), newChecks(e), newExplain(e), newVersion(e), newCompletion(e), newMan(e))
+	root.AddCommand(newAudit(e), newCluster(e), newService(e), newSnapshot(e), newChecks(e), newExplain(e), newWithdraw(e), newVersion(e), newCompletion(e), newMan(e))
 	root.AddCommand(mendCommands(e)...)
 	for _, c := range root.Commands() {
 		prefixErrors(c)

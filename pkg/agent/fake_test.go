@@ -69,14 +69,16 @@ func (n *fakeNode) link(name string, index int) facts.Link {
 	}
 }
 
-func (n *fakeNode) Collect(ctx context.Context, kinds []facts.Kind, _ facts.Intent) (*facts.Snapshot, error) {
+func (n *fakeNode) Collect(ctx context.Context, kinds []facts.Kind, intent facts.Intent) (*facts.Snapshot, error) {
 	if err := n.wait(ctx); err != nil {
 		return nil, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.collect++
-	return n.truth(kinds), n.err
+	s := n.truth(kinds)
+	s.Intent = intent
+	return s, n.err
 }
 
 func (n *fakeNode) wait(ctx context.Context) error {
@@ -107,7 +109,9 @@ func (n *fakeNode) Update(ctx context.Context, prev *facts.Snapshot, o collect.U
 	if o.Pods {
 		kinds = append(kinds, facts.KindPods)
 	}
-	return collect.Merge(prev, n.truth(prev.Kinds), kinds), nil, nil
+	s := n.truth(prev.Kinds)
+	s.Intent = o.Intent
+	return collect.Merge(prev, s, kinds), nil, nil
 }
 
 func (n *fakeNode) Read(context.Context, *facts.Snapshot, []facts.Kind) (*collect.Reading, error) {

@@ -83,7 +83,7 @@ func (s *lives) see(now time.Time, r *check.Report, judged map[string]bool, whol
 			continue
 		case l == nil:
 			l = s.born(k, f, now)
-			l.static, l.withheld = fresh(f.On), f.ByTruth
+			l.static = fresh(f.On)
 			came = append(came, l)
 		case l.finding.On != f.On: // another object of the same name
 			l.since, l.seen, l.static, l.settled, l.asked, l.fix = now, 0, fresh(f.On), false, false, 0
@@ -110,17 +110,34 @@ func (s *lives) see(now time.Time, r *check.Report, judged map[string]bool, whol
 	return came, went
 }
 
-// born begins a life, or takes up one that ended a short while ago.
+// born begins a life, or takes up one that ended a short while ago. One that is withheld does that when it is told.
 func (s *lives) born(k key, f check.Finding, now time.Time) *life {
-	l := &life{key: k, finding: f, first: now, since: now, last: now}
-	if i := slices.IndexFunc(s.over, func(o *life) bool { return o.key == k }); i >= 0 {
-		if was := s.over[i]; now.Sub(was.over) < flapping {
-			l.first, l.outcome, l.again, l.pause, l.said = was.first, was.outcome, was.again, was.pause, was.said
-		}
-		s.over = slices.Delete(s.over, i, i+1)
+	l := &life{key: k, finding: f, first: now, since: now, last: now, withheld: f.ByTruth}
+	if !l.withheld {
+		s.again(l, now)
 	}
 	s.held[k] = l
 	return l
+}
+
+// again takes up a life that ended a short while ago.
+func (s *lives) again(l *life, now time.Time) {
+	i := slices.IndexFunc(s.over, func(o *life) bool { return o.key == l.key })
+	if i < 0 {
+		return
+	}
+	if was := s.over[i]; now.Sub(was.over) < flapping {
+		l.first, l.outcome, l.again, l.pause, l.said = was.first, was.outcome, was.again, was.pause, was.said
+	}
+	s.over = slices.Delete(s.over, i, i+1)
+}
+
+// tell ends the withholding of a finding.
+func (s *lives) tell(l *life, now time.Time) {
+	if l.withheld {
+		l.withheld = false
+		s.again(l, now)
+	}
 }
 
 // end ends a life.

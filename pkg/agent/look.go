@@ -150,7 +150,7 @@ func (l *loop) judged(which map[string]bool, now time.Time) {
 		if !v.withheld && !slices.Contains(came, v) || !v.believed() {
 			continue
 		}
-		v.withheld = false
+		l.lives.tell(v, now)
 		l.changed = true
 		level := l.log.Info
 		if l.conf.Severity(v.finding) > check.Info {

@@ -31,6 +31,7 @@ const (
 	afterRules   = 2 * time.Second // the kernel told of others: whoever writes them does it in several steps
 	afterPending = 5 * time.Second // kube-proxy was writing
 	afterYoung   = 30 * time.Second
+	manyPaths    = 1000
 	youngProxy   = 2 * time.Minute // so long checks wait for a kube-proxy that does not say whether it has written
 )
 
@@ -116,6 +117,9 @@ func (l *loop) looksAtTruth(now time.Time) {
 // compared plans the next comparison after one, where that could not judge everything yet.
 func (l *loop) compared(j *job, now time.Time) {
 	l.truth.pace.done(j.began, now)
+	if r := j.s.ServiceRules; r != nil && len(r.Paths) > manyPaths {
+		freeMemory() // to compare so many takes megabytes, for a moment
+	}
 	c, p := j.s.Intent.Cluster, j.s.Proxy
 	if c == nil || c.Unheard != "" || j.s.ServiceRules == nil {
 		return

@@ -72,7 +72,15 @@ func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessag
 	return c.EachOf(ctx, path, nil, item)
 }
 
-// EachOf is Each for the items that selectors leave.
+// EachLabelled is Each of those that have a label; empty: all.
+func (c *Client) EachLabelled(ctx context.Context, path, label string, item func(json.RawMessage) error) error {
+	if label == "" {
+		return c.EachOf(ctx, path, nil, item)
+	}
+	return c.EachOf(ctx, path, url.Values{"labelSelector": {label}}, item)
+}
+
+// EachOf is Each of those that selectors leave.
 func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
 	maps.Copy(query, selectors)

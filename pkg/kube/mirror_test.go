@@ -31,7 +31,8 @@ type server struct {
 	down    bool // every request fails
 	refuse  string
 	lists   map[string]int
-	cut     int // connections of watches up to this number are closed
+	from    map[string][]string // the versions from which lists were asked for, by path
+	cut     int                 // connections of watches up to this number are closed
 	watches int
 }
 
@@ -42,7 +43,7 @@ type change struct {
 }
 
 func newServer(t *testing.T) *server {
-	s := &server{objects: map[string][]map[string]any{}, version: 100, lists: map[string]int{}}
+	s := &server{objects: map[string][]map[string]any{}, version: 100, lists: map[string]int{}, from: map[string][]string{}}
 	s.cond = sync.NewCond(&s.mu)
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(s.serve))
 	t.Cleanup(func() {
@@ -80,6 +81,7 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request) {
 // list gives two objects on a page.
 func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	s.lists[r.URL.Path]++
+	s.from[r.URL.Path] = append(s.from[r.URL.Path], r.URL.Query().Get("resourceVersion"))
 	all, next := s.objects[r.URL.Path], ""
 	from := 0
 	fmt.Sscan(r.URL.Query().Get("continue"), &from) // nothing is 0
@@ -180,7 +182,13 @@ func (c *clock) pass(d time.Duration) {
 // mirrored runs a mirror that waits little.
 func mirrored(t *testing.T, s *server, c *clock) *Mirror {
 	t.Helper()
-	m, err := NewMirror(s.access(), "node1", c.Now, nil)
+	return mirroredTo(t, s, c, nil)
+}
+
+// mirroredTo tells of changes.
+func mirroredTo(t *testing.T, s *server, c *clock, changed func()) *Mirror {
+	t.Helper()
+	m, err := NewMirror(s.access(), "node1", c.Now, changed)
 	if err != nil {
 		t.Fatal(err)
 	}

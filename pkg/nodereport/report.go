@@ -19,6 +19,9 @@ const (
 	Resource   = "nodenetworkreports"
 )
 
+// ClaimLabel is what the report of a node has while it is about to take the startup taint: the time in seconds since 1970.
+const ClaimLabel = Group + "/network-not-ready-claim"
+
 // MaxBytes is how much the JSON of one report may take, so that those of 5,000 nodes are no burden to etcd.
 const MaxBytes = 16 << 10
 
@@ -37,6 +40,8 @@ type Metadata struct {
 	ResourceVersion string    `json:"resourceVersion,omitempty"`
 	Created         time.Time `json:"creationTimestamp,omitzero"`
 	Owners          []Owner   `json:"ownerReferences,omitempty"`
+
+	Labels map[string]string `json:"labels,omitempty"` // ClaimLabel, for a moment
 }
 
 // Owner is the Node, so that the report goes with it.

@@ -115,7 +115,7 @@ func TestHerald(t *testing.T) {
 	t.Run("refused", func(t *testing.T) { c.refused(t) })
 	t.Run("taints", func(t *testing.T) { c.taints(t) })
 	t.Run("away", func(t *testing.T) { c.away(t) })
-	t.Run("uninstall", func(t *testing.T) { c.uninstall(t) })
+	t.Run("withdraw", func(t *testing.T) { c.withdraw(t) })
 	want := []string{
 		"events: create", "events: patch", "nodenetworkreports: create", "nodenetworkreports: delete", "nodenetworkreports: get", "nodenetworkreports: update", "nodes/status: patch",
 		"nodes: get", "nodes: patch",
@@ -371,7 +371,7 @@ func (c *cluster) taints(t *testing.T) {
 		s.say(status.Proven)
 	}
 	all[0].until("the taints to be removed", func() string { return strings.Join(tainted(), " ") })
-	if !slices.Contains(d.verbs(), "nodes: list") {
+	if !slices.Contains(d.verbs(), "nodes: list") || !slices.Contains(d.verbs(), "nodenetworkreports: list") {
 		t.Errorf("nodes were tainted without looking at the others: %v", d.verbs())
 	}
 
@@ -396,7 +396,7 @@ func (c *cluster) away(t *testing.T) {
 	s := c.daemon(t, d, "away")
 	s.say(status.Proven)
 	s.untilCondition("False")
-	c.StopAPI()
+	c.StopServer()
 	asked := d.count("")
 	begin := time.Now()
 	for i := range 300 { // hours of them
@@ -419,7 +419,7 @@ func (c *cluster) away(t *testing.T) {
 		t.Errorf("%d requests to an API server that is away", n)
 	}
 	t.Logf("%d requests in %s while it was away; health: %s", d.count("")-asked, time.Since(begin).Round(time.Second), s.health)
-	c.StartAPI()
+	c.StartServer()
 	s.untilCondition("True")
 	s.until("the report and one event to have caught up", func() string {
 		r, _ := c.report("away")
@@ -431,12 +431,12 @@ func (c *cluster) away(t *testing.T) {
 	})
 }
 
-// uninstall takes everything out of the cluster that is left of the other tests, whose daemons have ended.
-func (c *cluster) uninstall(t *testing.T) {
+// withdraw takes everything out of the cluster that is left of the other tests, whose daemons have ended.
+func (c *cluster) withdraw(t *testing.T) {
 	c.node("left", "example.com/theirs", taintKey)
 	before := c.getNode("left")
 	d := doorFor(t, c.Cluster, "")
-	out, err := exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput()
+	out, err := exec.Command(os.Getenv("NETMENDCTL"), "withdraw", "--kubeconfig", d.kubeconfig(t)).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -458,7 +458,7 @@ func (c *cluster) uninstall(t *testing.T) {
 		t.Errorf("reports that are left: %v, %v", reports.Items, err)
 	}
 	writes := d.writes()
-	if out, err = exec.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", d.kubeconfig(t)).CombinedOutput(); err != nil || d.writes() != writes {
+	if out, err = exec.Command(os.Getenv("NETMENDCTL"), "withdraw", "--kubeconfig", d.kubeconfig(t)).CombinedOutput(); err != nil || d.writes() != writes {
 		t.Errorf("a second run: %v, %d writes: %s", err, d.writes()-writes, out)
 	}
 }

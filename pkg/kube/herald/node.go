@@ -15,7 +15,6 @@ const (
 	ConditionType = "NetworkMisconfigured"
 	TaintKey      = "netmend.io/network-not-ready"
 	taintEffect   = "NoSchedule"
-	claimKey      = "netmend.io/network-not-ready-claim" // an annotation, for a moment
 )
 
 // nodeObject is what of a Node is read.
@@ -24,9 +23,6 @@ type nodeObject struct {
 		Name            string `json:"name"`
 		UID             string `json:"uid"`
 		ResourceVersion string `json:"resourceVersion"`
-		Annotations     struct {
-			Claim string `json:"netmend.io/network-not-ready-claim"`
-		} `json:"annotations"`
 	} `json:"metadata"`
 	Spec struct {
 		Unschedulable bool              `json:"unschedulable"`
@@ -87,12 +83,6 @@ func (n *nodeObject) tainted() bool {
 		}
 	}
 	return false
-}
-
-// claims says whether a node is about to take the taint.
-func (n *nodeObject) claims(now time.Time) bool {
-	at, err := time.Parse(time.RFC3339, n.Metadata.Annotations.Claim)
-	return err == nil && now.Sub(at) < claimCounts && now.Sub(at) > -claimCounts
 }
 
 // object is the Node as an Event names it.

@@ -63,7 +63,7 @@ func (h *Herald) tellReport(ctx context.Context, v *view) error {
 // reportStands says whether the report that is there is right.
 func (h *Herald) reportStands() bool {
 	r := h.report.there
-	return r != nil && len(r.Metadata.Owners) == 1 && r.Metadata.Owners[0].UID == h.node.Metadata.UID && nodereport.Compare(&r.Status, h.said) == nodereport.Same
+	return r != nil && r.Metadata.Labels[nodereport.ClaimLabel] == "" && len(r.Metadata.Owners) == 1 && r.Metadata.Owners[0].UID == h.node.Metadata.UID && nodereport.Compare(&r.Status, h.said) == nodereport.Same
 }
 
 func (h *Herald) writeReport(ctx context.Context) error {

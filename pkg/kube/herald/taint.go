@@ -3,24 +3,27 @@ package herald
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/netmend/netmend/pkg/kube"
+	"github.com/netmend/netmend/pkg/nodereport"
 )
 
 // taintState is what is known of the taint beside what the Node holds.
 type taintState struct {
 	on      bool      // this process looks after it
 	tryAt   time.Time // before when it is not taken
-	claimed bool      // the Node may hold a claim
+	claimed bool      // the report may hold a claim
 }
 
 // share is which part of a cluster's nodes may have the taint: one in so many.
 const share = 10
 
-// A node that would take the taint first writes into its Node that it would, and then counts the others. Each that has claimed or taken it before is counted: of
+// A node that would take the taint first writes into its report that it would, and then counts the others. Each that has claimed or taken it before is counted: of
 // several nodes the one that claims last sees all others, so that never more have it than may. Two that claim at the same moment both step back.
 const (
 	claimHolds  = 30 * time.Second // after it has claimed a node takes the taint within this time, or not
@@ -72,9 +75,13 @@ func (h *Herald) takeTaint(ctx context.Context) error {
 	if spared, err := h.spared(ctx); err != nil || !spared {
 		return err
 	}
+	if h.report.there == nil {
+		h.log.Warn("startup taint not taken", "because", "the node has no report, in which other nodes see that it is about to")
+		return nil
+	}
 	h.taint.claimed = true
 	at := time.Now()
-	if err := h.patchNode(ctx, claim(at.UTC().Format(time.RFC3339))); err != nil {
+	if err := h.claim(ctx, map[string]string{nodereport.ClaimLabel: strconv.FormatInt(at.Unix(), 10)}); err != nil {
 		return err
 	}
 	spared, err := h.spared(ctx)
@@ -85,11 +92,7 @@ func (h *Herald) takeTaint(ctx context.Context) error {
 		return h.unclaim(ctx)
 	}
 	h.log.Warn("startup taint taken", "finding", h.gate.Why)
-	if err := h.writeTaint(ctx, true); err != nil {
-		return err
-	}
-	h.taint.claimed = false
-	return nil
+	return errors.Join(h.writeTaint(ctx, true), h.unclaim(ctx)) // in this order: others must always see one of them
 }
 
 // spared says whether the cluster can spare the node.
@@ -105,23 +108,29 @@ func (h *Herald) spared(ctx context.Context) (bool, error) {
 	return why == "", nil
 }
 
+// unclaim takes the claim away. A report that somebody has written or deleted meanwhile is read and written again with the next look.
 func (h *Herald) unclaim(ctx context.Context) error {
-	err := h.patchNode(ctx, claim(nil))
-	h.taint.claimed = err != nil
+	if h.report.there == nil {
+		h.taint.claimed = false
+		return nil
+	}
+	err := h.claim(ctx, nil)
+	if h.taint.claimed = err != nil; kube.Conflict(err) || kube.NotFound(err) {
+		err = h.lookAtReport(ctx)
+	}
 	return err
 }
 
-// claim is the patch that writes a claim, or takes it away.
-func claim(at any) any {
-	return map[string]any{"metadata": map[string]any{"annotations": map[string]any{claimKey: at}}}
-}
-
-func (h *Herald) patchNode(ctx context.Context, patch any) error {
-	var n nodeObject
-	if err := h.o.Client.Patch(ctx, nodePath(h.o.Node), kube.MergePatch, patch, &n); err != nil {
+// claim writes the labels of the report that is there.
+func (h *Herald) claim(ctx context.Context, labels map[string]string) error {
+	r := *h.report.there
+	r.Metadata.Labels = labels
+	var written nodereport.Report
+	if err := h.o.Client.Replace(ctx, reportPath(h.o.Node), &r, &written); err != nil {
 		return err
 	}
-	h.node = n
+	r.Metadata = written.Metadata
+	h.report.there = &r
 	return nil
 }
 
@@ -148,12 +157,17 @@ func (h *Herald) patchTaints(ctx context.Context, n *nodeObject, has bool) error
 	if has {
 		taints = append(taints, json.RawMessage(`{"key":"`+TaintKey+`","effect":"`+taintEffect+`"}`))
 	}
-	return h.patchNode(ctx, taintPatch(n, taints))
+	var written nodeObject
+	if err := h.o.Client.Patch(ctx, nodePath(h.o.Node), kube.MergePatch, taintPatch(n, taints), &written); err != nil {
+		return err
+	}
+	h.node = written
+	return nil
 }
 
-// taintPatch replaces the taints of a Node as it was read, and ends its claim in the same moment.
+// taintPatch replaces the taints of a Node as it was read.
 func taintPatch(n *nodeObject, taints []json.RawMessage) any {
 	return map[string]any{
-		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion, "annotations": map[string]any{claimKey: nil}}, "spec": map[string]any{"taints": taints},
+		"metadata": map[string]any{"resourceVersion": n.Metadata.ResourceVersion}, "spec": map[string]any{"taints": taints},
 	}
 }

@@ -37,7 +37,7 @@ func withdrawFromNode(ctx context.Context, c *kube.Client, node string) error {
 	}
 	var err error
 	for range attempts {
-		if !n.tainted() && n.Metadata.Annotations.Claim == "" {
+		if !n.tainted() {
 			return nil
 		}
 		err = c.Patch(ctx, nodePath(node), kube.MergePatch, taintPatch(&n, slices.DeleteFunc(n.Spec.Taints, isOurs)), nil)
@@ -60,7 +60,7 @@ func WithdrawAll(ctx context.Context, c *kube.Client) (nodes int, err error) {
 		if err := json.Unmarshal(item, &n); err != nil {
 			return fmt.Errorf("a node in the list: %w", err)
 		}
-		if n.find(ConditionType) != nil || n.tainted() || n.Metadata.Annotations.Claim != "" {
+		if n.find(ConditionType) != nil || n.tainted() {
 			names[n.Metadata.Name] = true
 		}
 		return nil
