@@ -265,3 +265,22 @@ func TestUninstallBesideDaemon(t *testing.T) {
 		}
 	}
 }
+
+// TestRetireBesideDaemon holds that nothing is taken off a node while a daemon would put it back.
+func TestRetireBesideDaemon(t *testing.T) {
+	root := shortRoot(t)
+	journal := filepath.Join(root, "var/lib/netmend/journal")
+	if err := os.MkdirAll(filepath.Dir(journal), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(journal, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	daemonRoot(t, root, &status.Document{Mode: "audit"})
+	if _, errText := runChain(t, exitFailed, "retire", "--root", root, "--wait", "0s"); !strings.Contains(errText, "netmendd still runs after 0s and would undo this: stop it first") {
+		t.Errorf("it says %s", errText)
+	}
+	if _, err := os.Stat(journal); err != nil {
+		t.Errorf("the journal: %v", err)
+	}
+}

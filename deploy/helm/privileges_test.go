@@ -76,7 +76,8 @@ func TestRoles(t *testing.T) {
 		want   string
 	}{
 		{nil, "nodes get,list,watch; nodes/status patch; services get,list,watch; endpointslices get,list,watch; events create,patch; nodenetworkreports get,create,update,delete"},
-		{set("kubernetes.startupTaint=true", "kubernetes.services=false", "kubernetes.condition=false", "kubernetes.events=false", "kubernetes.report=false"), "nodes get,list,watch,patch"},
+		{set("kubernetes.startupTaint=true", "kubernetes.services=false", "kubernetes.condition=false", "kubernetes.events=false", "kubernetes.report=false"), "nodes get,list,watch,patch; nodenetworkreports list"},
+		{set("kubernetes.startupTaint=true", "kubernetes.services=false", "kubernetes.condition=false", "kubernetes.events=false"), "nodes get,list,watch,patch; nodenetworkreports get,create,update,delete,list"},
 	} {
 		var got []string
 		for _, r := range find(render(t, tt.values...), "ClusterRole", "netmend").Rules {

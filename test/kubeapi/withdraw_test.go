@@ -70,7 +70,7 @@ func TestWithdraw(t *testing.T) {
 		t.Fatal(err)
 	}
 	withdraw := func(timeout string) (string, error) {
-		out, err := c.NS.Command(os.Getenv("NETMENDCTL"), "uninstall", "--cluster", "--kubeconfig", kubeconfig, "--remove="+namespace+"/netmend", "--retired="+namespace+"/netmend-retire",
+		out, err := c.NS.Command(os.Getenv("NETMENDCTL"), "withdraw", "--kubeconfig", kubeconfig, "--remove="+namespace+"/netmend", "--retired="+namespace+"/netmend-retire",
 			"--timeout="+timeout).CombinedOutput()
 		return string(out), err
 	}
@@ -85,7 +85,7 @@ func TestWithdraw(t *testing.T) {
 	if _, err := c.Do("PATCH", "/api/v1/namespaces/"+namespace+"/pods/retire-slow/status", object{"status": object{"conditions": []object{{"type": "Ready", "status": "True"}}}}); err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range []string{"taken away: 3\nnodes that netmend was taken off: 2\nnot ready, and therefore not clean: down:", "taken away: 0"} {
+	for i, want := range []string{"2 of 3 nodes are clean.\nReports, conditions and taints of 3 nodes are taken back.\nNot ready, and therefore not clean: down.", "of 0 nodes are taken back"} {
 		if out, err = withdraw("60s"); err != nil || !strings.Contains(out, want) {
 			t.Errorf("run %d: %v: %s; want %s", i, err, out, want)
 		}
