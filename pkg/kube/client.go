@@ -69,15 +69,19 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
-	return c.EachLabelled(ctx, path, "", item)
+	return c.EachOf(ctx, path, nil, item)
 }
 
 // EachLabelled is Each of those that have a label; empty: all.
 func (c *Client) EachLabelled(ctx context.Context, path, label string, item func(json.RawMessage) error) error {
-	selectors := url.Values{}
-	if label != "" {
-		selectors.Set("labelSelector", label)
+	if label == "" {
+		return c.EachOf(ctx, path, nil, item)
 	}
+	return c.EachOf(ctx, path, url.Values{"labelSelector": {label}}, item)
+}
+
+// EachOf is Each of those that selectors leave.
+func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
 	return c.each(ctx, path, selectors, func(d *json.Decoder) error {
 		var o json.RawMessage
 		if err := d.Decode(&o); err != nil {

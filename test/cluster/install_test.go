@@ -25,6 +25,8 @@ func values(mode string) map[string]any {
 		"chain":     map[string]any{"keep": true, "entry": map[string]any{"type": "netmend", "timeout": "5s", "logFile": "/var/log/netmend.log"}},
 		"intervals": map[string]any{"fullAudit": "30s", "counterWindow": "5s"},
 		"log":       map[string]any{"level": "debug"},
+
+		"kubernetes": map[string]any{"startupTaint": true},
 	}
 }
 
@@ -67,12 +69,15 @@ func (c *cluster) install(verb, mode string, args ...string) {
 	}
 }
 
-// testInstall installs netmend in mode fix: it is ready on both nodes.
+// testInstall installs netmend in mode fix: it is ready on both nodes, and frees the one that waits for it.
 func (c *cluster) testInstall() {
 	for _, w := range c.workers {
 		w.before = w.files()
 	}
+	w := c.workers[1]
+	c.must("taint", "node", w.Name, "netmend.io/network-not-ready=:NoSchedule") // as kubelet would that registers its node with it
 	c.install("install", "fix", "--create-namespace")
+	c.until("the startup taint to be taken from "+w.Name, "", "get", "node", w.Name, "-o", "jsonpath={.spec.taints}")
 	if out := c.must("get", "daemonset", "-n", namespace, "netmend", "-o", "jsonpath={.status.desiredNumberScheduled} {.status.numberReady}"); out != "2 2" {
 		c.t.Errorf("desired and ready: %s", out)
 	}

@@ -22,7 +22,7 @@ func (c *cluster) testOutage() {
 		mended = r.Status.Mended
 		return ""
 	})
-	c.StopAPI()
+	c.StopServer()
 	end := time.Now().Add(*outage)
 	w.Sh("sysctl -qw net.ipv4.ip_forward=0; ip link set flannel.1 mtu 1400")
 	w.faulty = strings.ReplaceAll(w.knobs(), "mtu 1400", "mtu 1450") // which is put back below
@@ -37,7 +37,7 @@ func (c *cluster) testOutage() {
 	if _, err := c.Do(http.MethodGet, "/readyz", nil); err == nil {
 		c.t.Error("the API server was not away")
 	}
-	c.StartAPI()
+	c.StartServer()
 	c.untilReport(w, "what happened meanwhile", func(r *nodereport.Report) string {
 		if r.Status.Mended != mended+1 {
 			return fmt.Sprintf("%d fixes are in force; want one more than %d", r.Status.Mended, mended)

@@ -42,9 +42,13 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// linger keeps a cluster on which something failed.
+// linger shows and keeps a cluster on which something failed.
 func (c *cluster) linger() {
-	if !c.t.Failed() || *lingering == 0 {
+	if !c.t.Failed() {
+		return
+	}
+	c.t.Log(c.netmendState())
+	if *lingering == 0 {
 		return
 	}
 	for _, w := range c.workers {

@@ -75,7 +75,7 @@ func TestTruth(t *testing.T) {
 	c.Proxy(n, facts.ModeNFTables)
 	d.judgedRules()
 
-	c.StopAPI()
+	c.StopServer()
 	d.broken(status.Kubernetes, "connection refused")
 	d.until("the check to be skipped", func(s *status.Document) string {
 		if len(s.Findings) > 0 {
@@ -86,7 +86,7 @@ func TestTruth(t *testing.T) {
 		}
 		return ""
 	})
-	c.StartAPI()
+	c.StartServer()
 	s = d.untilCondition(status.Kubernetes, true, "")
 	if len(s.Findings) > 0 {
 		t.Errorf("an API server that was away makes findings: %s", describe(s))

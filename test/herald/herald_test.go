@@ -396,7 +396,7 @@ func (c *cluster) away(t *testing.T) {
 	s := c.daemon(t, d, "away")
 	s.say(status.Proven)
 	s.untilCondition("False")
-	c.StopAPI()
+	c.StopServer()
 	asked := d.count("")
 	begin := time.Now()
 	for i := range 300 { // hours of them
@@ -419,7 +419,7 @@ func (c *cluster) away(t *testing.T) {
 		t.Errorf("%d requests to an API server that is away", n)
 	}
 	t.Logf("%d requests in %s while it was away; health: %s", d.count("")-asked, time.Since(begin).Round(time.Second), s.health)
-	c.StartAPI()
+	c.StartServer()
 	s.untilCondition("True")
 	s.until("the report and one event to have caught up", func() string {
 		r, _ := c.report("away")

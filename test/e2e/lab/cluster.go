@@ -35,9 +35,8 @@ type Cluster struct {
 	dir    string // of its files
 	server string // the API server's address
 	client *http.Client
+	api    *Process // the API server of NewCluster
 	nodes  int
-	api    *Process // the API server
-	args   []string // what it is told
 }
 
 // Outside is a control plane that runs elsewhere, by the address at which this machine reaches its API server: that of the guest's host.
@@ -51,8 +50,7 @@ func Outside(t TB, server string) *Cluster {
 func NewCluster(t TB) *Cluster {
 	t.Helper()
 	c := newCluster(t)
-	c.configureAPI(filepath.Join(c.dir, "tokens"), "--cert-dir="+filepath.Join(c.dir, "certs"), "--disable-admission-plugins=ServiceAccount")
-	c.StartAPI()
+	c.StartServer()
 	c.createDNS()
 	return c
 }
@@ -80,13 +78,22 @@ func newCluster(t TB) *Cluster {
 	return c
 }
 
-// configureAPI says how the API server is run. The file has the tokens of its clients, by which it knows them.
-func (c *Cluster) configureAPI(tokens string, args ...string) {
+// startServer starts the API server and waits until it is ready. The file has the tokens of its clients, by which it knows them.
+func (c *Cluster) startServer(tokens string, args ...string) *Process {
+	c.t.Helper()
 	key := filepath.Join(c.dir, "key")
-	c.args = append([]string{"--etcd-servers=http://127.0.0.1:2379",
+	server := c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), append([]string{"--etcd-servers=http://127.0.0.1:2379",
 		"--bind-address=0.0.0.0", "--advertise-address=" + controlPlane, fmt.Sprintf("--secure-port=%d", apiPort), "--service-cluster-ip-range=" + ServiceCIDR + "," + ServiceV6,
 		"--token-auth-file=" + tokens, "--authorization-mode=RBAC,Node",
-		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key}, args...)
+		"--service-account-issuer=https://kubernetes.invalid", "--service-account-key-file=" + key, "--service-account-signing-key-file=" + key}, args...)...)
+	WaitFor(c.t, 90*time.Second, "the API server", func() (bool, string) {
+		body, err := c.do(http.MethodGet, "/readyz", nil)
+		if err != nil {
+			return false, err.Error() + tail(server.Log)
+		}
+		return string(body) == "ok", string(body) + tail(server.Log)
+	})
+	return server
 }
 
 // Join makes a node with an uplink to the control plane, known to the API by its namespace's name.

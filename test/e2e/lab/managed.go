@@ -28,8 +28,7 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 	for _, n := range nodes {
 		m.wire(n)
 	}
-	m.configureAPI(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"), "--kubelet-preferred-address-types=InternalIP")
-	m.StartAPI()
+	m.StartServer()
 	for _, c := range []struct {
 		name string
 		args []string
@@ -70,6 +69,12 @@ func (m *Managed) writeIdentities(nodes []*Node) error {
 	var err error
 	m.certificate, err = os.ReadFile(m.file("server.crt"))
 	return err
+}
+
+// StartServer starts the API server, for the first time or after StopServer, and waits until it is ready.
+func (m *Managed) StartServer() {
+	m.t.Helper()
+	m.api = m.startServer(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"), "--kubelet-preferred-address-types=InternalIP")
 }
 
 // Identity is the kubeconfig of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.

@@ -12,7 +12,7 @@ const apiPort = 6443
 // WriteProxyConfig writes kube-proxy's configuration, and its kubeconfig beside it. The server is the API server's address as the node sees it.
 func WriteProxyConfig(path, node, mode, server string) error {
 	kubeconfig := path + ".kubeconfig"
-	if err := WriteKubeconfig(kubeconfig, server); err != nil {
+	if err := os.WriteFile(kubeconfig, []byte(Kubeconfig(server, token, nil)), 0o600); err != nil {
 		return err
 	}
 	return os.WriteFile(path, []byte(ProxyConfig(kubeconfig, node, mode)), 0o600)
@@ -40,9 +40,4 @@ func Kubeconfig(server, token string, certificate []byte) string {
 "clusters":[{"name":"lab","cluster":{"server":"https://%s:%d",%s}}],
 "users":[{"name":"lab","user":{"token":%q}}],
 "contexts":[{"name":"lab","context":{"cluster":"lab","user":"lab"}}]}`, server, apiPort, trust, token)
-}
-
-// WriteKubeconfig writes how a node reaches the API server, by its address, with every right.
-func WriteKubeconfig(path, server string) error {
-	return os.WriteFile(path, []byte(Kubeconfig(server, token, nil)), 0o600)
 }

@@ -3,31 +3,27 @@ package lab
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
-	"syscall"
-	"time"
 )
 
-// StartAPI runs the API server, for the first time or again, and waits until it is ready.
-func (c *Cluster) StartAPI() {
+// StartServer runs the API server of a cluster of [NewCluster] again, and waits until it is ready.
+func (c *Cluster) StartServer() {
 	c.t.Helper()
-	c.api = c.NS.Start(filepath.Join(c.bin, "kube-apiserver"), c.args...)
-	WaitFor(c.t, 90*time.Second, "the API server", func() (bool, string) {
-		body, err := c.do(http.MethodGet, "/readyz", nil)
-		if err != nil {
-			return false, err.Error() + tail(c.api.Log)
-		}
-		return string(body) == "ok", string(body) + tail(c.api.Log)
-	})
+	c.api = c.startServer(filepath.Join(c.dir, "tokens"), "--cert-dir="+filepath.Join(c.dir, "certs"), "--disable-admission-plugins=ServiceAccount")
 }
 
-// StopAPI ends the API server at once, as a power failure would. What it has stored stays.
-func (c *Cluster) StopAPI() {
+// StopServer ends the API server of a cluster of [NewCluster] at once; what it knows stays in etcd.
+func (c *Cluster) StopServer() { c.api.Stop() }
+
+// Kubeconfig writes a file by which a node reaches the API server, with every right, and gives its path.
+func (c *Cluster) Kubeconfig() string {
 	c.t.Helper()
-	c.api.Signal(syscall.SIGKILL)
-	if !c.api.Ends(30 * time.Second) {
-		c.t.Fatalf("kube-apiserver does not end")
+	path := filepath.Join(c.t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(path, []byte(Kubeconfig(c.server, token, nil)), 0o600); err != nil {
+		c.t.Fatalf("%v", err)
 	}
+	return path
 }
 
 // Transport reaches the API server from the test's own namespace, by the URL that [Cluster.URL] gives.
@@ -38,13 +34,3 @@ func (c *Cluster) URL() string { return fmt.Sprintf("https://%s:%d", c.server, a
 
 // Token is that of the cluster's administrator.
 func (c *Cluster) Token() string { return token }
-
-// Kubeconfig writes a file by which a node reaches the API server, with every right, and gives its path.
-func (c *Cluster) Kubeconfig() string {
-	c.t.Helper()
-	path := filepath.Join(c.t.TempDir(), "kubeconfig")
-	if err := WriteKubeconfig(path, c.server); err != nil {
-		c.t.Fatalf("%v", err)
-	}
-	return path
-}
