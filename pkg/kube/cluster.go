@@ -48,12 +48,7 @@ func ReadCluster(ctx context.Context, a *Access, now time.Time, read func(object
 		}
 	})
 	all.Go(func() { err2 = r.list(ctx, &nodes, nodesList, kindNode, nil) })
-	all.Go(func() {
-		for _, label := range []string{"k8s-app", "component"} {
-			err3 = errors.Join(err3, r.list(ctx, &pods, proxyPodsList, kindPod, url.Values{"labelSelector": {label + "=kube-proxy"}}))
-		}
-		err3 = errors.Join(err3, r.list(ctx, &pods, daemonSetsList, kindDaemonSet, nil))
-	})
+	all.Go(func() { err3 = r.proxies(ctx, &pods) })
 	all.Wait()
 	switch {
 	case NotFound(err1):
@@ -71,6 +66,21 @@ func ReadCluster(ctx context.Context, a *Access, now time.Time, read func(object
 		in.Proxy, in.Missing[cluster.Proxy] = cluster.KubeProxy{}, err3.Error()
 	}
 	return &in, nil
+}
+
+// proxies reads what there is of kube-proxy: the pods of its DaemonSet, or, where it has none, static ones, which have another label. To look for those too costs the API
+// server as much as it does to read all pods.
+func (r *clusterReader) proxies(ctx context.Context, into *view) error {
+	if err := r.list(ctx, into, daemonSetsList, kindDaemonSet, nil); err != nil {
+		return err
+	}
+	label := "component"
+	for _, d := range into.input.Proxy.DaemonSets {
+		if d.Desired > 0 {
+			label = "k8s-app"
+		}
+	}
+	return r.list(ctx, into, proxyPodsList, kindPod, url.Values{"labelSelector": {label + "=kube-proxy"}})
 }
 
 type clusterReader struct {

@@ -1,18 +1,14 @@
 package scale
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -99,34 +95,6 @@ users: [{name: lab, user: {exec: {apiVersion: client.authentication.k8s.io/v1, c
 	return filepath.Join(dir, "config")
 }
 
-// ran is what a program did.
-type ran struct {
-	out, err string
-	code     int
-	took     time.Duration
-	cpu      time.Duration
-	rss      int64 // bytes
-}
-
-func runIn(t *testing.T, c *lab.Cluster, program string, args ...string) ran {
-	t.Helper()
-	var out, errs bytes.Buffer
-	cmd := c.NS.Command(program, args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	began := time.Now()
-	err := cmd.Run()
-	r := ran{out: out.String(), err: errs.String(), took: time.Since(began)}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatal(err)
-	}
-	r.code, r.cpu = cmd.ProcessState.ExitCode(), cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime()
-	if u, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		r.rss = u.Maxrss << 10
-	}
-	return r
-}
-
 // document is what of -o json is looked at.
 type document struct {
 	Summary struct{ Nodes int }
@@ -155,6 +123,7 @@ func TestCluster(t *testing.T) {
 	if err := os.Symlink(program, plugin); err != nil {
 		t.Fatal(err)
 	}
+	defer first(t)()
 	var best ran
 	var yardstick time.Duration
 	for i := range 3 {
@@ -248,44 +217,4 @@ func examine(t *testing.T, text string) {
 	if !slices.Equal(got, want) || d.Summary.Nodes != nodes || len(d.Nodes) != nodes || len(d.Skipped) > 0 {
 		t.Errorf("findings %q of %d nodes, skipped %v; want %q of %d, none", got, d.Summary.Nodes, d.Skipped, want, nodes)
 	}
-}
-
-// scanLists reads the same lists, and looks only whether they are JSON.
-func scanLists(t *testing.T, c *lab.Cluster) time.Duration {
-	t.Helper()
-	began := time.Now()
-	var all sync.WaitGroup
-	for _, path := range []string{"/apis/" + nodereport.APIVersion + "/" + nodereport.Resource, "/api/v1/nodes", "/api/v1/namespaces/kube-system/pods"} {
-		all.Go(func() {
-			pages := 0
-			for next := ""; pages == 0 || next != ""; pages++ {
-				text, err := c.Do("GET", path+"?limit=500&continue="+next, nil)
-				if err != nil || !json.Valid(text) {
-					t.Errorf("%s: %v", path, err)
-					return
-				}
-				next = rest(text)
-			}
-			if pages != nodes/500 {
-				t.Errorf("%s has %d pages; want %d", path, pages, nodes/500)
-			}
-		})
-	}
-	all.Wait()
-	return time.Since(began)
-}
-
-// rest is where a list goes on. The API server writes it at the beginning of its own lists and at the end of those of custom resources.
-func rest(page []byte) string {
-	for _, part := range [][]byte{page[:min(len(page), 1000)], page[max(0, len(page)-1000):]} {
-		if _, behind, found := bytes.Cut(part, []byte(`"metadata":{"continue":"`)); found {
-			token, _, _ := bytes.Cut(behind, []byte(`"`))
-			return string(token)
-		}
-		if _, behind, found := bytes.Cut(part, []byte(`,"continue":"`)); found {
-			token, _, _ := bytes.Cut(behind, []byte(`"`))
-			return string(token)
-		}
-	}
-	return ""
 }
