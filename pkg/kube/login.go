@@ -9,7 +9,6 @@ import (
 	"io"
 	"os/exec"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -112,7 +111,7 @@ func (l *Login) Run(ctx context.Context, a *Access, t Terminal) (*Access, error)
 			return fail("what it wrote is %w", ErrTooLarge)
 		}
 		if errors.Is(err, exec.ErrNotFound) && l.Hint != "" {
-			return fail("%w: %s", err, strings.Join(strings.Fields(l.Hint), " "))
+			return fail("%w: %s", err, clip(l.Hint))
 		}
 		return fail("%w", err)
 	}
