@@ -155,7 +155,8 @@ func (l *loop) page() *check.Report {
 	return &r
 }
 
-// verdicts are for the plugin: of the checks whose facts the kernel tells each change of.
+// verdicts are for the plugin: of the checks whose facts the kernel tells each change of. What differs from the cluster's Services is not among them: of those that
+// every pod needs the plugin is told, and they are looked up by themselves; for others' sake no pod is kept waiting.
 func (l *loop) verdicts() serve.Verdicts {
 	v := serve.Verdicts{Services: l.needed(), AsOf: l.asOf}
 	if l.mind.now == nil || !l.ready {
@@ -167,7 +168,7 @@ func (l *loop) verdicts() serve.Verdicts {
 		}
 	}
 	for _, f := range l.report.Findings {
-		if slices.Contains(v.Judged, f.Check) && len(v.Findings) < maxVerdicts && !l.conf.Ignored(l.mind.now, f) && !l.hidden(f.Check, f.On, f.Message) {
+		if slices.Contains(v.Judged, f.Check) && len(v.Findings) < maxVerdicts && !l.conf.Ignored(l.mind.now, f) && !f.ByTruth {
 			v.Findings = append(v.Findings, f)
 		}
 	}

@@ -91,9 +91,10 @@ func TestTruth(t *testing.T) {
 	n := newFakeNode()
 	n.rules(0)(nil)
 	run(t, n, config.Audit, []*check.Check{compares()}, func(t *testing.T, a *Agent) {
-		d := after(a, time.Minute)
+		after(a, time.Minute)
 		n.change(n.rules(1), newRules)
-		if d = after(a, time.Minute); n.looks() != 0 || found(d, "truth-test") != nil {
+		d := after(a, time.Minute)
+		if n.looks() != 0 || found(d, "truth-test") != nil {
 			t.Fatalf("%d looks at rules that nobody compares; want none", n.looks())
 		}
 		f := &fakeTruth{}
@@ -130,8 +131,8 @@ func TestTruth(t *testing.T) {
 		if told < 44*time.Second || told > 50*time.Second { // 15 s for kube-proxy and 30 s to last
 			t.Errorf("it is told after %s; want after about 46 s", told)
 		}
-		if d.State != status.Faulty || !found(d, "truth-test").Settled || len(a.latest.Load().Verdicts.Findings) != 1 {
-			t.Errorf("then the node is %s, %+v; want it faulty, and the plugin to know", d.State, d.Findings)
+		if d.State != status.Faulty || !found(d, "truth-test").Settled || len(a.latest.Load().Report.Findings) != 1 || len(a.latest.Load().Verdicts.Findings) != 0 {
+			t.Errorf("then the node is %s, %+v; want it faulty, and no pod to wait for that", d.State, d.Findings)
 		}
 		n.change(n.rules(3), newRules)
 		if d = after(a, 10*time.Second); found(d, "truth-test") != nil || len(d.Resolved) != 1 {

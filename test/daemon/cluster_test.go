@@ -91,4 +91,11 @@ func TestTruth(t *testing.T) {
 	if len(s.Findings) > 0 {
 		t.Errorf("an API server that was away makes findings: %s", describe(s))
 	}
+
+	d.configure("audit", "kubernetes: {access: /nowhere/kubeconfig}") // another one
+	d.untilCondition(status.Kubernetes, false, "/nowhere/kubeconfig: no such file")
+	d.configure("audit") // none
+	d.until("Kubernetes to be forgotten", func(s *status.Document) string {
+		return condition(s, status.Kubernetes).Message + condition(s, status.Kubernetes).Name
+	})
 }

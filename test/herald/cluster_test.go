@@ -3,14 +3,10 @@ package herald
 import (
 	"encoding/json"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/netmend/netmend/pkg/nodereport"
 	"github.com/netmend/netmend/test/e2e/lab"
@@ -32,15 +28,7 @@ type cluster struct {
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
 	c := &cluster{lab.NewCluster(t), t}
-	text, err := os.ReadFile(filepath.Join(lab.Source(), "deploy/helm/netmend/crds/nodenetworkreports.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var crd object
-	if err := yaml.Unmarshal(text, &crd); err != nil {
-		t.Fatal(err)
-	}
-	c.do(http.MethodPost, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
+	c.KnowReports()
 	rule := func(group string, resources, verbs []string) object {
 		return object{"apiGroups": []string{group}, "resources": resources, "verbs": verbs}
 	}
@@ -54,10 +42,6 @@ func newCluster(t *testing.T) *cluster {
 		"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": object{"name": "netmendd"},
 		"roleRef":  object{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "netmendd"},
 		"subjects": []object{{"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": account}},
-	})
-	lab.WaitFor(t, patience, "the reports' kind to be served", func() (bool, string) {
-		_, err := c.Do(http.MethodGet, "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource, nil)
-		return err == nil, "it is not"
 	})
 	return c
 }

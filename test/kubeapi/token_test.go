@@ -113,6 +113,7 @@ func attempts(mine, loose string) []attempt {
 		{"another's report", mine, "PATCH", reports + "/theirs", object{"status": object{"state": "faulty"}}, "RBAC"},
 		{"another's report, whole", mine, "PUT", reports + "/theirs", report("theirs", nil), another},
 		{"another's report away", mine, "DELETE", reports + "/theirs", nil, another},
+		{"the reports of those that claim the taint", mine, "GET", reports + "?labelSelector=netmend.io/network-not-ready-claim", nil, ""},
 		{"all reports away", mine, "DELETE", reports, nil, "RBAC"},
 		{"its report away", mine, "DELETE", reports + "/mine", nil, ""},
 

@@ -20,7 +20,7 @@ type conditionState struct {
 
 // conditionOf says in a condition what a report says. True is bad, as for the conditions of kubelet and of node-problem-detector.
 func conditionOf(s *nodereport.Status, node string) nodeCondition {
-	more := "kubectl get nnr " + node + " -o yaml"
+	more := "; see: kubectl get nnr " + node + " -o yaml"
 	c := nodeCondition{Type: ConditionType}
 	switch s.State {
 	case status.Faulty:
@@ -31,14 +31,14 @@ func conditionOf(s *nodereport.Status, node string) nodeCondition {
 		if s.Critical > 1 {
 			c.Message = fmt.Sprintf("%s; and %d more", c.Message, s.Critical-1)
 		}
-		c.Message += ": " + more
+		c.Message += more
 	case status.Proven:
 		c.Status, c.Reason, c.Message = "False", "NetworkProven", "the node was audited, and nothing critical was found"
 		if s.Warning > 0 {
-			c.Message += "; there are warnings: " + more
+			c.Message += "; there are warnings" + more
 		}
 	case status.Unproven:
-		c.Status, c.Reason, c.Message = "Unknown", "NetworkUnproven", "nothing critical was found in what could be read of the node, which was not all: "+more
+		c.Status, c.Reason, c.Message = "Unknown", "NetworkUnproven", "nothing critical was found in what could be read of the node, which was not all"+more
 	default:
 		c.Status, c.Reason, c.Message = "Unknown", "NetmendStarting", "the node is not audited yet"
 	}
