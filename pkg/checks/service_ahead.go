@@ -39,6 +39,7 @@ func servicesCaught(s *facts.Snapshot) (out []check.Finding) {
 		}
 		slices.Sort(names)
 		out = append(out, check.Finding{
+			ByTruth:  true,
 			Severity: check.Critical, On: facts.Ref{NetNS: s.Host.Inode, Name: a.Where},
 			Message:  fmt.Sprintf("a rule of another program keeps connections from kube-proxy's rules of %s: %s", someNames(names), a.Text()),
 			Evidence: append([]check.Evidence{{Fact: "a rule that packets meet first", Got: a.Text(), Want: "none that decides about a cluster IP"}, truthEvidence(s)}, proxyEvidence(s)...),
