@@ -199,10 +199,22 @@ func TestProgramIsKept(t *testing.T) {
 	if o := n.uninstall(); !strings.Contains(o.Kept, "1 pods") || !exists(n.binary()) {
 		t.Errorf("kept for a pod: %q", o.Kept)
 	}
-	if err := os.Remove(filepath.Join(results, "cbr0-x-eth0")); err != nil {
+	socket, crio := filepath.Join(n.root, containerdSockets[0]), filepath.Join(n.root, crioDirs[0])
+	for _, dir := range []string{filepath.Dir(socket), crio} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.file(socket, "", 0o600)
+	if o := n.uninstall(); !strings.Contains(o.Kept, "1 pods") || !exists(n.binary()) {
+		t.Errorf("kept for a pod where both runtimes are: %q", o.Kept)
+	}
+	if err := os.Remove(crio); err != nil {
 		t.Fatal(err)
 	}
-	n.uninstall()
+	if o := n.uninstall(); o.Kept != "" || exists(n.binary()) {
+		t.Errorf("kept for a pod of containerd: %q", o.Kept)
+	}
 	n.restored("uninstalled")
 }
 

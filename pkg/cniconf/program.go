@@ -147,9 +147,19 @@ const (
 	maxResults = 10000
 )
 
+// By what container runtimes are known: containerd, also that of k3s and RKE2, by its sockets.
+var (
+	containerdSockets = []string{"/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"}
+	crioDirs          = []string{"/run/crio", "/var/lib/crio"}
+)
+
 // users counts the pods whose cached configuration names netmend. CRI-O takes them down with it (ocicni, loadNetworkFromCache), and taking a
-// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one.
+// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one. Where containerd is the only runtime there are none: it
+// takes pods down with the configuration that is in force (github.com/containerd/go-cni, Network.Remove).
 func (k *Keeper) users() int {
+	if k.knows(containerdSockets, true) && k.knows(crioDirs, false) {
+		return 0
+	}
 	dir, err := nodefs.Real(k.o.Root, resultsDir)
 	if err != nil {
 		return 1
@@ -175,4 +185,17 @@ func (k *Keeper) users() int {
 		}
 	}
 	return n
+}
+
+// knows says whether one of these files is known to be on the node, or none of them is.
+func (k *Keeper) knows(paths []string, there bool) bool {
+	found := false
+	for _, path := range paths {
+		at, err := nodefs.Real(k.o.Root, path)
+		if err != nil {
+			return false
+		}
+		found = found || exists(at)
+	}
+	return found == there
 }

@@ -21,6 +21,10 @@ func (c *cluster) testUninstall() {
 	if out := c.must("get", "nnr", "-o", "name"); out != "" {
 		c.t.Errorf("these reports are left: %s", out)
 	}
+	// Pods that were started through the plugin go as others do.
+	for i := range c.workers {
+		c.must("delete", "pod", "web-"+string(rune('a'+i)), "--wait", "--timeout=3m")
+	}
 	// The definition of reports is the cluster's: helm never removes one.
 	kinds := "daemonsets,jobs,pods,configmaps,serviceaccounts,roles,rolebindings"
 	for line := range strings.Lines(c.must("get", kinds, "-n", namespace, "-o", "name") + c.must("get", "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")) {
