@@ -37,7 +37,7 @@ build_kubernetes() { # directory, program...
 	while read -r module; do
 		go mod edit -replace="$module=$module@v0.${kubernetes#1.}"
 	done < <(awk '$1 ~ /^k8s.io\// && $2 == "v0.0.0" {print $1}' "$gomod")
-	# Clients and servers that differ from each other by their stamped version complain; v0.0.0-master is what an unstamped one says.
+	# Unstamped it says v0.0.0-master, to which helm installs no chart that asks for a version.
 	local stamp="-X k8s.io/component-base/version.gitVersion=$version -X k8s.io/client-go/pkg/version.gitVersion=$version"
 	build build -mod=mod -trimpath -buildvcs=false -ldflags="-s -w $stamp" -o "$into/" "${programs[@]/#/k8s.io/kubernetes/cmd/}"
 	cd /
@@ -58,16 +58,17 @@ make_kubernetes() {
 }
 
 try_kubernetes() {
-	for program in kube-apiserver kube-proxy etcd; do
-		"$1/$program" --version >/dev/null || return 1
+	for program in kube-apiserver kube-proxy; do
+		[ "$("$1/$program" --version)" = "Kubernetes v$kubernetes" ] || return 1
 	done
+	"$1/etcd" --version >/dev/null
 }
 
 make_cluster() { build_kubernetes "$1" kubelet kube-controller-manager kube-scheduler kubectl; }
 
 try_cluster() {
 	for program in kubelet kube-controller-manager kube-scheduler; do
-		"$1/$program" --version >/dev/null || return 1
+		[ "$("$1/$program" --version)" = "Kubernetes v$kubernetes" ] || return 1
 	done
 	"$1/kubectl" version --client >/dev/null
 }
@@ -142,7 +143,7 @@ try_helm() {
 }
 
 case ${1-} in
-	kubernetes) version=$kubernetes-$etcd ;;
+	kubernetes) version=$kubernetes-$etcd-stamped ;;
 	cluster) version=$kubernetes ;;
 	cni) version=$plugins-$cnitool-8 ;;
 	npd) version=$npd ;;

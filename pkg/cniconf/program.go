@@ -148,8 +148,12 @@ const (
 )
 
 // users counts the pods whose cached configuration names netmend. CRI-O takes them down with it (ocicni, loadNetworkFromCache), and taking a
-// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one.
+// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one. containerd takes pods down with the configuration that it has
+// then (go-cni, Network.Remove; libcni, DelNetworkList): where it is the only runtime nobody needs the program.
 func (k *Keeper) users() int {
+	if k.containerdAlone() {
+		return 0
+	}
 	dir, err := nodefs.Real(k.o.Root, resultsDir)
 	if err != nil {
 		return 1
@@ -175,4 +179,20 @@ func (k *Keeper) users() int {
 		}
 	}
 	return n
+}
+
+// containerdAlone says whether the node runs containerd, its own or k3s's, and no CRI-O. What cannot be looked at is taken for CRI-O's.
+func (k *Keeper) containerdAlone() bool {
+	seen := func(path string, unknown bool) bool {
+		at, err := nodefs.Real(k.o.Root, path)
+		if err != nil {
+			return unknown
+		}
+		_, err = os.Lstat(at)
+		return err == nil || unknown && !errors.Is(err, fs.ErrNotExist)
+	}
+	if seen("/run/crio", true) || seen("/var/lib/crio", true) {
+		return false
+	}
+	return seen("/run/containerd/containerd.sock", false) || seen("/run/k3s/containerd/containerd.sock", false)
 }
