@@ -125,7 +125,7 @@ func (c *cluster) tell(m *kube.Mirror, node string) {
 	err := m.Err()
 	switch {
 	case err == nil && m.Whole() && !m.HasNode():
-		c.agent.SetCondition(status.Kubernetes, fmt.Errorf("the cluster has no Node %s, so what depends on it is not judged: where kubelet has registered it by another name, set kubernetes.node", node))
+		c.health.set(partServices, fmt.Errorf("the cluster has no Node %s, so what depends on it is not judged: where kubelet has registered it by another name, set kubernetes.node", node))
 	case err != nil:
 		c.health.set(partServices, fmt.Errorf("rules for Services are not compared with the cluster's meanwhile: %w", err))
 	case m.Whole():

@@ -11,7 +11,7 @@ import (
 
 // TestApply holds that the last configuration is the one that comes into force, however many there were before.
 func TestApply(t *testing.T) {
-	c := newCluster(&daemon{node: newNodeName()}, func(string) string { return "" })
+	c := newCluster(&daemon{node: newNodeName()}, func(string) string { return "" }, nil)
 	for _, access := range []string{"/a", "/b", "/c"} {
 		c.apply(config.Kubernetes{Access: access})
 	}
