@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type cluster struct {
 	node   *nodeName
 	wanted chan config.Kubernetes // that is to be in force
 
+	goal int64             // of memory; it belongs to what follows the API server
 	now  config.Kubernetes // that is; it belongs to run, as what follows
 	stop func()            // nil: nothing is followed
 }
@@ -90,6 +92,7 @@ func (c *cluster) end() {
 		c.stop()
 		c.stop = nil
 		c.agent.SetTruth(nil)
+		c.weigh(0)
 	}
 }
 
@@ -148,7 +151,16 @@ func (c *cluster) tell(m *kube.Mirror, node string) {
 	case m.Whole():
 		c.agent.SetCondition(status.Kubernetes, nil)
 	}
+	c.weigh(m.Size())
 	c.agent.TruthChanged()
+}
+
+// weigh lets the collector of memory begin to work harder later, by what is kept of a cluster: near its goal it would do nothing else.
+func (c *cluster) weigh(kept int64) {
+	if goal := memoryGoal + kept>>20<<20; goal != c.goal { // in whole MiB
+		c.goal = goal
+		debug.SetMemoryLimit(goal)
+	}
 }
 
 // accessTo finds the credentials.
