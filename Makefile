@@ -9,7 +9,7 @@ vcs := $(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false)
 
 .PHONY: help
 help: ## say what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## put static programs into bin/
@@ -24,6 +24,11 @@ audit: build ## audit this machine and change nothing (more options: bin/netmend
 .PHONY: test
 test: ## run every test; as root it installs the packages that they need
 	@GO='$(GO)' scripts/test.sh
+
+.PHONY: e2e-cluster
+e2e-cluster: ## run netmend on a real Kubernetes cluster of two nodes, which it builds and starts here (root)
+	@scripts/packages.sh $(shell cat scripts/packages.txt)
+	@$(GO) test -count=1 -timeout 40m -v ./test/cluster
 
 .PHONY: demo
 demo: ## play an incident with real packets: the fault, its audit, the mending (root, 30 seconds)
@@ -46,7 +51,7 @@ image: ## make the container image as an OCI archive, bin/netmend-image.tar (roo
 .PHONY: bench
 bench: ## measure audits, the plugin and the idle daemon beside their peers, with many pods and Services (root, about 40 minutes)
 	@scripts/packages.sh $(shell cat scripts/packages.txt)
-	@$(GO) test -count=1 -timeout 90m -run "^$$" -bench . -benchtime 1x ./test/bench
+	@$(GO) test -count=1 -timeout 90m -run "^$$" -bench . -benchtime 1x ./test/bench ./test/guest
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

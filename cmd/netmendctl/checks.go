@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/netmend/netmend/pkg/check"
+	"github.com/netmend/netmend/pkg/cluster"
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/report"
 )
@@ -28,7 +29,7 @@ func newChecks(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "checks",
 		Short: "List the checks",
-		Long:  "Checks lists every check with the highest severity that it reports.",
+		Long:  "Checks lists every check of a node with the highest severity that it reports. Those of a cluster are in docs/cluster.md; explain knows them too.",
 		Example: `  netmendctl checks
   netmendctl checks -o json`,
 		Args: noArguments,
@@ -70,7 +71,7 @@ func newExplain(e *env) *cobra.Command {
 Markdown.`,
 		Example: `  netmendctl explain tunnel-tx-checksum
   netmendctl explain tunnel-tx-checksum > tunnel-tx-checksum.md`,
-		ValidArgsFunction: firstArgument(checkNames(e)),
+		ValidArgsFunction: firstArgument(allNames(e)),
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return fmt.Errorf("explain: it takes the name of one check: netmendctl checks lists them")
@@ -83,13 +84,29 @@ Markdown.`,
 	return c
 }
 
+// allNames gives the names of the checks of nodes and of clusters.
+func allNames(e *env) candidates {
+	return func() []string {
+		out := checkNames(e)()
+		for _, c := range cluster.All() {
+			out = append(out, c.Name+"\t"+c.Title)
+		}
+		return out
+	}
+}
+
 func explain(e *env, o *outputFlags, name string) error {
 	if err := o.known("text", "markdown"); err != nil {
 		return err
 	}
-	found, err := e.suite.Find(name)
-	if err != nil {
-		return err
+	var found *check.Check
+	if c := cluster.ByName(name); c != nil {
+		found = c.Page()
+	} else {
+		var err error
+		if found, err = e.suite.Find(name); err != nil {
+			return err
+		}
 	}
 	if o.format == "markdown" || !e.isTerminal(e.out) && o.colour != "always" {
 		return emit(e.out, report.Markdown(found))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -14,10 +15,12 @@ import (
 
 // env is everything outside of the program that a command uses.
 type env struct {
+	name       string   // by which the program was called
 	args       []string // without the program's name
 	in         io.Reader
 	out, err   io.Writer
 	getenv     func(string) string
+	environ    func() []string // for programs that are run
 	now        func() time.Time
 	isTerminal func(stream any) bool
 	columns    func(stream any) int // of a terminal; 0 where they are not known
@@ -28,7 +31,7 @@ type env struct {
 
 func systemEnv() *env {
 	return &env{
-		args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, now: time.Now,
+		name: filepath.Base(os.Args[0]), args: os.Args[1:], in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv, environ: os.Environ, now: time.Now,
 		isTerminal: func(stream any) bool { fd, ok := descriptor(stream); return ok && term.IsTerminal(fd) },
 		columns:    columns, collect: audit.Collect, dial: audit.Connect,
 	}

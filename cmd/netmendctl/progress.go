@@ -13,6 +13,7 @@ type progress struct {
 	mu       sync.Mutex
 	text     string // of the line that is shown; empty: none
 	watching bool   // the window passes, and says so itself
+	objects  int    // that were read of a cluster
 }
 
 // patience is how long nothing is said.
@@ -21,7 +22,7 @@ const patience = 2 * time.Second
 func newProgress(e *env) *progress { return &progress{env: e} }
 
 // start begins to say how long reading takes, once it takes long. The returned function ends that and clears the line.
-func (p *progress) start() (stop func()) {
+func (p *progress) start(what string) (stop func()) {
 	if !p.env.isTerminal(p.env.err) {
 		return func() {}
 	}
@@ -36,7 +37,7 @@ func (p *progress) start() (stop func()) {
 				return
 			case now := <-tick.C:
 				if took := now.Sub(begun); took >= patience {
-					p.reading(took)
+					p.reading(what, took)
 				}
 			}
 		}
@@ -48,12 +49,23 @@ func (p *progress) start() (stop func()) {
 	}
 }
 
-func (p *progress) reading(took time.Duration) {
+func (p *progress) reading(what string, took time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.watching {
-		p.show(fmt.Sprintf("reading the node: %s", took.Truncate(time.Second)))
+		text := fmt.Sprintf("reading %s: %s", what, took.Truncate(time.Second))
+		if p.objects > 0 {
+			text += fmt.Sprintf(", %d objects", p.objects)
+		}
+		p.show(text)
 	}
+}
+
+// count is called while a cluster is read, from several goroutines.
+func (p *progress) count(objects int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.objects = max(p.objects, objects)
 }
 
 // window is called by the collector while the window passes.

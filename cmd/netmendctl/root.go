@@ -38,7 +38,7 @@ func run(ctx context.Context, e *env) int {
 	case errors.Is(err, context.Canceled):
 		err = fmt.Errorf("interrupted: %w", err)
 	}
-	_, _ = fmt.Fprintf(e.err, "netmendctl: %s\n", report.Printable(err.Error())) // nobody is left to tell
+	_, _ = fmt.Fprintf(e.err, "%s: %s\n", e.caller(), report.Printable(err.Error())) // nobody is left to tell
 	return exitFailed
 }
 
@@ -49,6 +49,9 @@ func execute(ctx context.Context, e *env) error {
 			return err
 		}
 		e.suite = suite
+	}
+	if isPlugin(e.name) {
+		e.args = pluginArgs(e.name, e.args)
 	}
 	return newRoot(e).ExecuteContext(ctx)
 }
@@ -81,7 +84,7 @@ It ends with 0 where nothing was found, 1 where something was, and 2 where it co
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%s: %w: see %s --help", c.Name(), err, c.CommandPath())
 	})
-	root.AddCommand(newAudit(e), newService(e), newSnapshot(e), newChecks(e), newExplain(e), newWithdraw(e), newVersion(e), newCompletion(e), newMan(e))
+	root.AddCommand(newAudit(e), newCluster(e), newService(e), newSnapshot(e), newChecks(e), newExplain(e), newWithdraw(e), newVersion(e), newCompletion(e), newMan(e))
 	root.AddCommand(mendCommands(e)...)
 	for _, c := range root.Commands() {
 		prefixErrors(c)

@@ -199,6 +199,9 @@ func follow(s *facts.Snapshot, q query) (*serviceDoc, error) {
 	if len(d.Ways) == 0 {
 		return nil, errors.New(notFound(s, q))
 	}
+	for i := range d.Ways {
+		d.Ways[i].before(s.ServiceRules.Ahead, local)
+	}
 	return d, nil
 }
 

@@ -38,6 +38,7 @@ type serviceWay struct {
 	Wanted   string       `json:"wanted,omitempty"`  // the backends, or what becomes of connections; empty where it is not known
 	Doubt    string       `json:"doubt,omitempty"`   // why nothing certain is wanted
 	Held     []string     `json:"held"`              // the backends, or what becomes of connections; empty: no rules
+	Ahead    []string     `json:"ahead,omitempty"`   // rules of other programs that its connections meet before kube-proxy's, and that may keep them from those
 	Links    []string     `json:"links,omitempty"`   // the rules that carry it
 	Differs  []string     `json:"differs,omitempty"` // where Wanted and Held do
 	Connects []serviceTry `json:"connects,omitempty"`
@@ -124,6 +125,17 @@ func outcomeOf(p *facts.ServicePath) string {
 		text += fmt.Sprintf("; only from %s", strings.Trim(fmt.Sprint(p.Sources), "[]"))
 	}
 	return text
+}
+
+// before adds the rules of other programs that its connections meet first.
+func (w *serviceWay) before(rules []facts.AheadRule, local []netip.Addr) {
+	for i := range rules {
+		a := &rules[i]
+		// A port of the node itself is at the node's addresses.
+		if a.Catches(w.path) && (w.path.VIP.IsValid() || !a.Dst.IsValid() || slices.ContainsFunc(local, a.Dst.Contains)) {
+			w.Ahead = append(w.Ahead, a.Text())
+		}
+	}
 }
 
 // differences puts each difference to its way.
@@ -250,6 +262,9 @@ func (w *serviceWay) write(p *report.Sheet) {
 		held = "no rules"
 	}
 	p.Label("held", held)
+	for i, rule := range w.Ahead {
+		p.Warn(map[bool]string{true: "ahead"}[i == 0], rule)
+	}
 	for i, link := range w.Links {
 		p.Label(map[bool]string{true: "rules"}[i == 0], link)
 	}

@@ -55,7 +55,10 @@ func serviceEnv(t *testing.T, backends []string, args ...string) *testEnv {
 		for _, b := range backends {
 			path.Backends = append(path.Backends, facts.ServiceBackend{Addr: netip.MustParseAddrPort(b), Weight: 1})
 		}
-		n.ServiceRules = &facts.ServiceRules{Mode: facts.ModeIPTables, Families: []int{4}, Paths: []facts.ServicePath{path}}
+		n.ServiceRules = &facts.ServiceRules{Mode: facts.ModeIPTables, Families: []int{4}, Paths: []facts.ServicePath{path}, Ahead: []facts.AheadRule{
+			{Family: 4, Hook: facts.HookPrerouting, Where: "nat PREROUTING rule 1", Dst: netip.MustParsePrefix("10.96.4.4/32"), Does: facts.AheadTranslates, To: netip.MustParseAddrPort("10.0.0.1:80")},
+			{Family: 4, Hook: facts.HookPrerouting, Where: "nat PREROUTING rule 2", Dst: netip.MustParsePrefix("10.96.4.5/32"), Does: facts.AheadAccepts},
+		}}
 		return n, nil
 	}
 	e.dial = func(_ context.Context, _ audit.Source, to []netip.AddrPort, _ time.Duration) (out []audit.Attempt, _ error) {
@@ -81,7 +84,7 @@ func TestService(t *testing.T) {
 		says     []string // in the output, or in the one line of errors
 	}{
 		{"equal", right, []string{"shop/web", "--services", "FILE"}, 0,
-			[]string{"shop/web:http  cluster  10.96.4.4:80/tcp", "wanted   10.244.1.5:8080, 10.244.2.5:8080", "rules    nat KUBE-SERVICES", "connect  10.96.4.4:80             1.5 ms  the Service's address"}},
+			[]string{"shop/web:http  cluster  10.96.4.4:80/tcp", "wanted   10.244.1.5:8080, 10.244.2.5:8080", "  ahead    nat PREROUTING rule 1 translates packets to 10.96.4.4/32 into 10.0.0.1:80\n  rules    nat KUBE-SERVICES", "connect  10.96.4.4:80             1.5 ms  the Service's address"}},
 		{"one port", right, []string{"shop/web:80", "--services", "FILE"}, 0, []string{"10.96.4.4:80/tcp"}},
 		{"by address", right, []string{"10.96.4.4:80/tcp", "--services", "FILE"}, 0, []string{"shop/web:http"}},
 		{"other backends", wrong, []string{"shop/web", "--services", "FILE"}, 1,

@@ -117,7 +117,7 @@ func (f *sourceFlags) snapshot(ctx context.Context, e *env, kinds []facts.Kind) 
 	s.Intent.Trace = f.trace
 	p := newProgress(e)
 	s.Kinds, s.Now, s.Progress = f.kinds(kinds), e.now, p.window
-	stop := p.start()
+	stop := p.start("the node")
 	defer stop()
 	got, err := e.collect(ctx, s)
 	switch {

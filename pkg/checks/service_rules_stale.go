@@ -36,11 +36,22 @@ The rules are compared as kube-proxy would make them now, in all three modes and
 - cluster, external and load-balancer IPs (but not those of ipMode Proxy) and node ports, session affinity, source ranges, health check ports
 - no rules for headless Services, for ExternalName, and for those with the label ~service.kubernetes.io/service-proxy-name~
 
+In nftables mode the kernel takes long to look up one of very many maps. Where there are more than 512 ports of Services, their endpoints are told by
+the references to their chains instead. That does not show two Services whose endpoints somebody has exchanged, as many for as many: an audit by
+hand does not see it then. The daemon reads the maps of all rules that are new since it looked last, and 64 others at each change, and
+~netmendctl service~ reads every map. kube-proxy itself never writes such rules.
+
 The rules are those of pkg/proxy of Kubernetes 1.35 (~CategorizeEndpoints~, ~serviceToServiceMap~ and each mode's ~syncProxyRules~). Who is
 masqueraded and where node ports are served depends on kube-proxy's configuration, which the running kube-proxy tells (~/configz~); without it
 that is not compared.
 
-It is critical where connections go to a backend that should have none, or are refused or dropped though there are backends; else a warning.
+In iptables mode the rules that packets meet before kube-proxy's are read too, in the tables raw, mangle and nat. One that accepts or drops what
+goes to a cluster IP, and asks for nothing but the destination, keeps the Service from working however right its rules are. Rules that
+ask for more, that translate to somewhere else or that are not understood are no finding: ~netmendctl service~ names them. What a load balancer's
+source ranges do not let in has to be dropped (~KUBE-PROXY-FIREWALL~; ~firewall-check~ in nftables mode).
+
+It is critical where connections go to a backend that should have none, or are refused or dropped though there are backends, or never come to
+kube-proxy's rules; else a warning.
 
 **Fix.** kube-proxy has to write its rules anew: its log says what keeps it from that. A restart makes it write all of them; established
 connections stay. In nftables mode its first sync leaves the chains of endpoints alone that exist (~epChainSkipUpdate~ of
@@ -50,7 +61,8 @@ before the restart. netmend does not write its rules. There is nothing to undo.
 **When it is no fault.** kube-proxy has just been told and writes: its metrics say that a sync is queued, or the Service changed less than 15 seconds (and
 two ~minSyncPeriod~) ago. It began less than two minutes ago; the API server does not answer, has answered again for less than a minute after a longer silence, or was
 not heard for 150 seconds; the file with the Services is older than their last change; IPVS drains a backend that was removed,
-with weight 0 (~ipvs-dead-backends~ tells of those that should work); two Services ask for the same address. Another program carries Services.
+with weight 0 (~ipvs-dead-backends~ tells of those that should work); two Services ask for the same address. Another program carries Services. The cluster IP is an address of the node, where a resolver of its own
+answers (NodeLocal DNSCache), and the rule in front lets packets go there.
 `),
 	Needs:    []facts.Kind{facts.KindServices, facts.KindServiceRules, facts.KindProxy},
 	Wants:    []facts.Kind{facts.KindAgents, facts.KindLinks, facts.KindAddresses},
@@ -83,11 +95,12 @@ func runServiceRulesStale(s *facts.Snapshot) []check.Finding {
 		byService[name] = append(byService[name], d)
 	}
 	slices.Sort(names)
-	var out []check.Finding
+	out := servicesCaught(s)
+	told := len(out)
 	for _, name := range names[:min(len(names), mostServices)] {
 		out = append(out, staleService(s, name, byService[name]))
 	}
-	if rest := names[len(out):]; len(rest) > 0 {
+	if rest := names[len(out)-told:]; len(rest) > 0 {
 		f := check.Finding{
 			ByTruth: true, Severity: check.Warning, On: facts.Ref{NetNS: s.Host.Inode, Name: "kube-proxy"},
 			Message:  fmt.Sprintf("the rules of %d more Services differ too: %s", len(rest), someNames(rest)),

@@ -147,11 +147,17 @@ const (
 	maxResults = 10000
 )
 
+// By what container runtimes are known: containerd, also that of k3s and RKE2, by its sockets.
+var (
+	containerdSockets = []string{"/run/containerd/containerd.sock", "/run/k3s/containerd/containerd.sock"}
+	crioDirs          = []string{"/run/crio", "/var/lib/crio"}
+)
+
 // users counts the pods whose cached configuration names netmend. CRI-O takes them down with it (ocicni, loadNetworkFromCache), and taking a
-// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one. containerd takes pods down with the configuration that it has
-// then (go-cni, Network.Remove; libcni, DelNetworkList): where it is the only runtime nobody needs the program.
+// pod down fails where a program of its chain is missing. A cache that cannot be read counts as one. Where containerd is the only runtime there are none: it
+// takes pods down with the configuration that is in force (github.com/containerd/go-cni, Network.Remove).
 func (k *Keeper) users() int {
-	if k.containerdAlone() {
+	if k.knows(containerdSockets, true) && k.knows(crioDirs, false) {
 		return 0
 	}
 	dir, err := nodefs.Real(k.o.Root, resultsDir)
@@ -181,18 +187,15 @@ func (k *Keeper) users() int {
 	return n
 }
 
-// containerdAlone says whether the node runs containerd, its own or k3s's, and no CRI-O. What cannot be looked at is taken for CRI-O's.
-func (k *Keeper) containerdAlone() bool {
-	seen := func(path string, unknown bool) bool {
+// knows says whether one of these files is known to be on the node, or none of them is.
+func (k *Keeper) knows(paths []string, there bool) bool {
+	found := false
+	for _, path := range paths {
 		at, err := nodefs.Real(k.o.Root, path)
 		if err != nil {
-			return unknown
+			return false
 		}
-		_, err = os.Lstat(at)
-		return err == nil || unknown && !errors.Is(err, fs.ErrNotExist)
+		found = found || exists(at)
 	}
-	if seen("/run/crio", true) || seen("/var/lib/crio", true) {
-		return false
-	}
-	return seen("/run/containerd/containerd.sock", false) || seen("/run/k3s/containerd/containerd.sock", false)
+	return found == there
 }

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -13,6 +14,7 @@ type ServiceRules struct {
 	Families  []int           `json:"families,omitempty"` // those that were read: 4, 6
 	NodePorts []NodePortScope `json:"nodePorts,omitempty"`
 	Paths     []ServicePath   `json:"paths,omitempty"` // in the order of [ServicePath.Front]
+	Ahead     []AheadRule     `json:"ahead,omitempty"` // in the order in which packets meet them
 }
 
 // NodePortScope says at which of the node's addresses node ports are served, in iptables and nftables mode. In IPVS mode each address has virtual servers of
@@ -22,6 +24,40 @@ type NodePortScope struct {
 	All       bool         `json:"all,omitempty"`       // at every local address, but for loopback ones
 	Loopback  bool         `json:"loopback,omitempty"`  // also at loopback ones
 	Addresses []netip.Addr `json:"addresses,omitempty"` // only at these, in their order
+}
+
+// AheadRule is a rule of another program that packets meet before kube-proxy's, and that keeps some of them from those: it accepts them, drops them, translates
+// them itself, or does something that is not understood. It is read in iptables mode, of those that name a destination, a port, or match every packet.
+type AheadRule struct {
+	Family   int            `json:"family"`
+	Hook     string         `json:"hook"`               // [HookPrerouting] or [HookOutput]
+	Where    string         `json:"where"`              // table, chain and place: "nat PREROUTING rule 1"
+	Dst      netip.Prefix   `json:"dst,omitzero"`       // of the destination; the zero value: every one
+	Protocol string         `json:"protocol,omitempty"` // tcp, udp or sctp; empty: every one
+	Port     uint16         `json:"port,omitempty"`     // of the destination; 0: every one
+	Does     string         `json:"does"`               // [AheadAccepts], [AheadDrops], [AheadTranslates] or [AheadOther]
+	To       netip.AddrPort `json:"to,omitzero"`        // of [AheadTranslates]
+	Unknown  string         `json:"unknown,omitempty"`  // what else has to be so: then it may match fewer packets
+}
+
+// Where packets meet a rule: those that come in, from pods too, and the node's own.
+const (
+	HookPrerouting = "prerouting"
+	HookOutput     = "output"
+)
+
+// What an [AheadRule] does.
+const (
+	AheadAccepts    = "accepts" // without translating them: no rule of the table behind it is asked
+	AheadDrops      = "drops"
+	AheadTranslates = "translates"
+	AheadOther      = "other"
+)
+
+// Catches says whether a rule may match connections to a path's frontend. A port of the node itself is at any address.
+func (a *AheadRule) Catches(p *ServicePath) bool {
+	return a.Family == p.Family && (!a.Dst.IsValid() || !p.VIP.IsValid() || a.Dst.Contains(p.VIP)) &&
+		(a.Protocol == "" || a.Protocol == p.Protocol) && (a.Port == 0 || a.Port == p.Port)
 }
 
 // The kinds of frontends. The kernel's rules do not always tell an external IP from a load balancer's: a reader then says [FrontExternal] for both.
@@ -144,4 +180,29 @@ func (p *ServicePath) Front(q *ServicePath) int {
 		return c
 	}
 	return strings.Compare(p.Scope, q.Scope)
+}
+
+// Text says what the rule does: "nat PREROUTING rule 1 accepts tcp to 10.96.0.1/32 port 443".
+func (a *AheadRule) Text() string {
+	words := []string{a.Where, a.Does}
+	switch a.Does {
+	case AheadOther:
+		words[1] = "does something to"
+	case AheadTranslates:
+		words[1] = "translates"
+	}
+	words = append(words, cmp.Or(a.Protocol, "packets"))
+	if a.Dst.IsValid() {
+		words = append(words, "to "+a.Dst.String())
+	}
+	if a.Port != 0 {
+		words = append(words, fmt.Sprintf("port %d", a.Port))
+	}
+	if a.To.IsValid() {
+		words = append(words, "into "+a.To.String())
+	}
+	if a.Unknown != "" {
+		words = append(words, "(perhaps only some: "+a.Unknown+")")
+	}
+	return strings.Join(words, " ")
 }

@@ -62,6 +62,22 @@ func (r *ServiceRules) validate() error {
 			}
 		}
 	}
+	return r.validateAhead()
+}
+
+// maxAhead is far above what a reader gives.
+const maxAhead = 10_000
+
+func (r *ServiceRules) validateAhead() error {
+	if len(r.Ahead) > maxAhead {
+		return fmt.Errorf("%d rules ahead of kube-proxy's: no more than %d are read", len(r.Ahead), maxAhead)
+	}
+	for i := range r.Ahead {
+		a := &r.Ahead[i]
+		if a.Family != 4 && a.Family != 6 || a.Hook != HookPrerouting && a.Hook != HookOutput || a.Protocol != "" && !knownProtocol(a.Protocol) {
+			return fmt.Errorf("a rule ahead of kube-proxy's, %q, with family %d, hook %q and protocol %q", a.Where, a.Family, a.Hook, a.Protocol)
+		}
+	}
 	return nil
 }
 

@@ -23,6 +23,9 @@ type NS struct {
 
 	mu sync.Mutex
 	rt lister
+
+	servicesMu sync.Mutex
+	services   *ServiceReader // of ServiceRules; nil before
 }
 
 // IsNode says whether this is the node's own namespace, as opposed to a pod's.
@@ -64,11 +67,13 @@ func namespaceInode(fd int, path string) (uint64, error) {
 
 // Close releases the namespace.
 func (n *NS) Close() error {
+	n.servicesMu.Lock()
+	defer n.servicesMu.Unlock()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var err error
+	err := n.closeServices()
 	if n.rt != nil {
-		err = n.rt.close()
+		err = errors.Join(err, n.rt.close())
 		n.rt = nil
 	}
 	if n.fd >= 0 {

@@ -12,8 +12,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
-
-	"github.com/netmend/netmend/pkg/services"
 )
 
 // blobDumper answers each request with the messages that the kernel would, or, where it is deaf, with all that could answer it, as a kernel does that knows no
@@ -153,90 +151,6 @@ func checkPaths(t *testing.T, b *svcBuilder) {
 			}
 		}
 	}
-}
-
-// thinned is a capture with every tenth Service, so that there is less to mutate.
-func thinned(f *testing.F, name string, proto uint8) []byte {
-	d := &thinDumper{blobDumper: newBlobDumper(captured(f, name))}
-	if err := newSvcIPTables(newNFTSource(d, proto), svcFamily(proto), false).read(); err != nil {
-		f.Fatal(err)
-	}
-	return d.out
-}
-
-type thinDumper struct {
-	*blobDumper
-	out []byte
-}
-
-func (d *thinDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
-	n := 0
-	return d.blobDumper.dump(typ, body, func(m nlMsg) error {
-		n++
-		if list := secondName(body); (list == services.ChainServices || list == services.ChainNodePorts) && n%10 != 1 {
-			return nil
-		}
-		d.out = appendMessage(d.out, m.Type, m.Flags, 0, 0, m.Body)
-		return fn(m)
-	})
-}
-
-func FuzzServicesIPTables(f *testing.F) {
-	f.Add(false, thinned(f, "iptables-ip", unix.NFPROTO_IPV4))
-	f.Add(true, thinned(f, "iptables-ip6", unix.NFPROTO_IPV6))
-	f.Fuzz(func(t *testing.T, six bool, blob []byte) {
-		family := legacyFamilies()[0]
-		if six {
-			family = legacyFamilies()[1]
-		}
-		x := newSvcIPTables(newNFTSource(newBlobDumper(blob), family.proto), svcFamily(family.proto), true)
-		if x.read() == nil {
-			checkPaths(t, &x.svcBuilder)
-		}
-	})
-}
-
-func FuzzServicesNFTables(f *testing.F) {
-	f.Add(false, captured(f, "nftables-ip"))
-	f.Add(true, captured(f, "nftables-ip6"))
-	f.Fuzz(func(t *testing.T, six bool, blob []byte) {
-		proto := uint8(unix.NFPROTO_IPV4)
-		if six {
-			proto = unix.NFPROTO_IPV6
-		}
-		x := newSvcNFTables(newBlobDumper(blob), proto, true)
-		if x.read() == nil {
-			checkPaths(t, &x.svcBuilder)
-		}
-	})
-}
-
-func FuzzServicesLegacy(f *testing.F) {
-	for i, family := range legacyFamilies() {
-		for _, table := range []string{"nat", "filter"} {
-			data := captured(f, "legacy-"+family.name+"-"+table)
-			f.Add(i == 1, table == "filter", data[:legacyInfoSize], data[legacyInfoSize:])
-		}
-	}
-	f.Fuzz(func(t *testing.T, six, filter bool, info, blob []byte) {
-		family, table := legacyFamilies()[0], "nat"
-		if six {
-			family = legacyFamilies()[1]
-		}
-		if filter {
-			table = "filter"
-		}
-		parsed, err := family.parse(table, info, blob)
-		if err != nil {
-			return
-		}
-		s := newLegacySource(family)
-		s.add(parsed)
-		x := newSvcIPTables(s, svcFamily(family.proto), true)
-		if x.read() == nil {
-			checkPaths(t, &x.svcBuilder)
-		}
-	})
 }
 
 // TestServicesMode refuses where no mode is known.

@@ -16,6 +16,7 @@ type svcBuilder struct {
 	paths  []facts.ServicePath
 	chunk  []facts.ServiceBackend // from which lists of backends are cut, so that there is not an allocation for each
 	marks  string                 // the chain that marks what is to be masqueraded
+	before []facts.AheadRule      // what packets meet before kube-proxy's rules
 }
 
 // svcPool is where a chain of endpoints leads.

@@ -43,10 +43,16 @@ func (x *svcIPTables) read() error {
 	if err := x.filter(); err != nil {
 		return err
 	}
+	if err := x.firewalled(); err != nil {
+		return err
+	}
 	if err := x.health(); err != nil {
 		return err
 	}
-	return x.whole()
+	if err := x.whole(); err != nil {
+		return err
+	}
+	return x.ahead()
 }
 
 // services reads KUBE-SERVICES, and says whether it leads to the node ports.

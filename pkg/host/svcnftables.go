@@ -18,6 +18,7 @@ const (
 	nftMarkChain     = "mark-for-masquerade"
 	nftMasqChain     = "masquerading"
 	nftRejectChain   = "reject-chain"
+	nftFirewallChain = "firewall-check"
 )
 
 // svcNFTables resolves kube-proxy's nftables table of one family: maps from frontends to chains service-, local- and external-, in those of endpoints a random
@@ -33,7 +34,9 @@ type svcNFTables struct {
 
 	drawn           int                // maps from random numbers, and others without a name
 	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where every map is read
+	maps            *svcMapsReading    // nil: nothing is remembered of maps
 	lost, lostPorts []string           // links that are missing on the way to the maps
+	lostRanges      []string           // and on the way to the source ranges
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
@@ -64,7 +67,7 @@ func (x *svcNFTables) read() error {
 	if err != nil {
 		return err
 	}
-	if x.drawn > maxDrawn {
+	if x.drawn > maxDrawn && !x.trace { // whoever follows the links of a Service reads them
 		if err := x.readUses(); err != nil {
 			return err
 		}

@@ -20,9 +20,9 @@ type svcUse struct {
 }
 
 // counted tells where a chain service- leads by the endpoints' chains that there are for it, and says whether that is certain enough: the map behind the
-// random number has a place for each, nothing but one place of some map refers to each, and no other chain of the Service could. The map itself, which
-// cannot be changed while the rule is there, is then not read. What this does not see are two Services that have exchanged as many endpoints for each
-// other's, which takes new rules for both and which kube-proxy never writes.
+// random number has a place for each, nothing but one place of some map refers to each, and no other chain of the Service could. What this does not see are two
+// Services that have exchanged as many endpoints for each other's, which takes new rules for both and which kube-proxy never writes: a reader that has read the
+// table before reads the maps of new rules, see svcMaps.
 func (x *svcNFTables) counted(p *svcPool, chain string, modulus uint32) (bool, error) {
 	base, ok := strings.CutPrefix(chain, services.NFTPrefixCluster)
 	use := x.uses[svcBase(base)]

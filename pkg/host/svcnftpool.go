@@ -16,17 +16,19 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	}
 	p := svcPool{trace: x.link(chain, "")}
 	x.picks, x.names = x.picks[:0], x.names[:0]
-	random, modulus := "", uint32(0)
+	random, modulus, rule := "", uint32(0), uint64(0)
 	err := x.src.rules(x.table, chain, func(r *svcRule) error {
 		if random == "" && r.verdict != svcNone {
 			random, modulus = x.pick(&p, chain, r)
+			rule = r.handle
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if random != "" && p.unknown == "" && len(x.picks) == 0 {
+	countable := random != "" && p.unknown == "" && len(x.picks) == 0
+	if countable && x.uses != nil && x.maps.count(rule) {
 		if counted, err := x.counted(&p, chain, modulus); err != nil || counted {
 			return x.keep(chain, p), err
 		}
@@ -36,6 +38,9 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 		if whole, err = x.draw(random, modulus); err != nil {
 			return nil, err
 		}
+	}
+	if countable && whole {
+		x.drew(rule, chain)
 	}
 	if err := x.ends(&p, chain); err != nil {
 		return nil, err

@@ -23,7 +23,24 @@ func (x *svcNFTables) firewalls() (map[svcFront]svcOuter, error) {
 		}
 		out[elements[i].front] = o
 	}
-	return out, nil
+	for _, base := range [...]string{"filter-prerouting-pre-dnat", "filter-output-pre-dnat"} {
+		leads, err := x.some(base, func(r *svcRule) bool {
+			return r.jumps() && string(r.target) == nftFirewallChain && r.unknown == ""
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !leads {
+			x.lostRanges = append(x.lostRanges, base+" to "+nftFirewallChain)
+		}
+	}
+	looks, err := x.some(nftFirewallChain, func(r *svcRule) bool {
+		return r.unknown == "" && r.setVerdict && r.setKey == svcKeyFront && string(r.set) == services.MapFirewallIPs
+	})
+	if err == nil && !looks {
+		x.lostRanges = append(x.lostRanges, nftFirewallChain+" to map "+services.MapFirewallIPs)
+	}
+	return out, err
 }
 
 // ranges reads a chain firewall-: a rule that drops what does not come from a set of sources.

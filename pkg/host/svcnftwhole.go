@@ -63,6 +63,9 @@ func (x *svcNFTables) whole() error {
 	for _, why := range x.lostPorts {
 		x.breaks(why, func(p *facts.ServicePath) bool { return translated(p) && !p.VIP.IsValid() })
 	}
+	for _, why := range x.lostRanges {
+		x.breaks(why, func(p *facts.ServicePath) bool { return translated(p) && len(p.Sources) > 0 })
+	}
 	masqueraded := func(p *facts.ServicePath) bool { return p.Masquerade != 0 }
 	for _, link := range [...]struct {
 		chain, why string

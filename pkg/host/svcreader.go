@@ -22,11 +22,31 @@ type ServiceOptions struct {
 }
 
 // ServiceRules reads what the calling thread's namespace holds for all Services. It must be called inside Do. What is read belongs to one generation of the
-// kernel's tables; tables that never stand still give ErrInterrupted. Reading makes no table and loads no module. It needs CAP_NET_ADMIN.
+// kernel's tables; tables that never stand still give ErrInterrupted. Reading makes no table and loads no module. It needs CAP_NET_ADMIN. The namespace keeps
+// what it gave until it is asked with other options or closed: where nothing has changed, the same facts are given again, and they must not be changed.
 func (n *NS) ServiceRules(o ServiceOptions) (*facts.ServiceRules, error) {
-	r := n.ServiceReader(o)
-	rules, _, err := r.Read()
-	return rules, errors.Join(err, r.Close())
+	n.servicesMu.Lock()
+	defer n.servicesMu.Unlock()
+	if n.services != nil && n.services.options != o {
+		if err := n.closeServices(); err != nil {
+			return nil, err
+		}
+	}
+	if n.services == nil {
+		n.services = n.ServiceReader(o)
+	}
+	rules, _, err := n.services.Read()
+	return rules, err
+}
+
+// closeServices releases the reader of Services. The caller holds its lock.
+func (n *NS) closeServices() error {
+	if n.services == nil {
+		return nil
+	}
+	err := n.services.Close()
+	n.services = nil
+	return err
 }
 
 // ServiceReader reads Services again and again, and nothing of what has not changed since. It belongs to one thread at a time.
@@ -37,6 +57,7 @@ type ServiceReader struct {
 	held    *facts.ServiceRules // of the last reading
 	seen    svcSeen
 	hash    maphash.Hash
+	maps    [2]svcMaps // of nftables mode, of IPv4 and IPv6
 }
 
 // svcSeen is what tells that nothing has changed.
@@ -71,7 +92,7 @@ func (r *ServiceReader) Read() (rules *facts.ServiceRules, changed bool, err err
 	}
 	if err != nil {
 		r.held = nil
-		return nil, false, fmt.Errorf("read Services: %w", err)
+		return nil, false, errors.Join(fmt.Errorf("read Services: %w", err), r.Close()) // a list may not have been received to its end
 	}
 	r.held = rules
 	return rules, changed, nil
@@ -162,6 +183,7 @@ func (r *ServiceReader) once(nf nfDumper, legacy map[int]*legacySource) (*facts.
 		}
 		b.finish()
 		rules.NodePorts = append(rules.NodePorts, b.scope)
+		rules.Ahead = append(rules.Ahead, b.before...)
 		if rules.Paths == nil {
 			rules.Paths = b.paths
 		} else {
@@ -177,7 +199,15 @@ func (r *ServiceReader) family(nf nfDumper, family uint8, legacy *legacySource) 
 		if nf == nil {
 			return &x.svcBuilder, nil
 		}
-		return &x.svcBuilder, x.read()
+		maps := &r.maps[(svcFamily(family)-4)/2]
+		if err := x.remember(maps); err != nil {
+			return nil, err
+		}
+		err := x.read()
+		if err == nil && x.maps != nil {
+			*maps = x.maps.now
+		}
+		return &x.svcBuilder, err
 	}
 	src, err := chooseSource(nf, family, legacy)
 	if err != nil {
@@ -223,7 +253,7 @@ func chooseSource(nf nfDumper, family uint8, legacy *legacySource) (svcSource, e
 	return newLegacySource(legacyFamily{}), nil
 }
 
-// legacy copies the tables nat and filter of the legacy backend, where they are registered, and gives a hash of them without their counters.
+// legacy copies the tables of the legacy backend, where they are registered, and gives a hash of them without their counters.
 func (r *ServiceReader) legacy() (map[int]*legacySource, uint64, error) {
 	if r.options.Mode != facts.ModeIPTables {
 		return nil, 0, nil
@@ -235,7 +265,7 @@ func (r *ServiceReader) legacy() (map[int]*legacySource, uint64, error) {
 		if err != nil {
 			return nil, 0, err
 		}
-		for _, name := range []string{"nat", "filter"} {
+		for _, name := range []string{"nat", "filter", "raw", "mangle"} {
 			if !slices.Contains(names, name) {
 				continue
 			}

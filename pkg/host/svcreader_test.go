@@ -2,6 +2,8 @@ package host
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -85,6 +87,84 @@ func TestServicesCounted(t *testing.T) {
 				t.Errorf("%s, %d maps before: %q of %d paths; want %q", tt.name, drawn, line, len(x.paths), tt.want)
 			}
 		}
+	}
+}
+
+// TestServicesSwapped has two Services whose endpoints somebody exchanges, where there are so many maps that they are counted. A reader that has read the table
+// before sees it, and so does one that follows links; then a Service that nobody touched is read whole at last.
+func TestServicesSwapped(t *testing.T) {
+	t.Parallel()
+	h, sh := filterNS(t)
+	var b strings.Builder
+	const many = maxDrawn + 2
+	end := func(n int) string {
+		return fmt.Sprintf("endpoint-ABCDEFGH-ns/s%d/tcp/p80__10.244.%d.%d/80", n, n/250, n%250)
+	}
+	for n := range many {
+		fmt.Fprintf(&b, "add chain ip kube-proxy %s\nadd rule ip kube-proxy %s meta l4proto tcp dnat to 10.244.%d.%d:80\n", end(n), end(n), n/250, n%250)
+		fmt.Fprintf(&b, "add chain ip kube-proxy service-ABCDEFGH-ns/s%d/tcp/p80\nadd rule ip kube-proxy service-ABCDEFGH-ns/s%d/tcp/p80 numgen random mod 1 vmap { 0 : goto %s }\n", n, n, end(n))
+		fmt.Fprintf(&b, "add element ip kube-proxy service-ips { 10.96.%d.%d . tcp . 80 : goto service-ABCDEFGH-ns/s%d/tcp/p80 }\n", n/250, n%250, n)
+	}
+	file := filepath.Join(t.TempDir(), "rules")
+	head := "add table ip kube-proxy\nadd map ip kube-proxy service-ips { type ipv4_addr . inet_proto . inet_service : verdict; }\n"
+	if err := os.WriteFile(file, []byte(head+b.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sh("nft -f " + file)
+	read := func(r *ServiceReader) (wrong int) {
+		t.Helper()
+		rules := inNS(t, h, func() (rules *facts.ServiceRules, err error) {
+			rules, _, err = r.Read()
+			return rules, err
+		})
+		if len(rules.Paths) != many {
+			t.Fatalf("%d paths", len(rules.Paths))
+		}
+		for _, p := range rules.Paths {
+			vip := p.VIP.As4()
+			if want := fmt.Sprintf("10.244.%d.%d:80", vip[2], vip[3]); len(p.Backends) != 1 || p.Backends[0].Addr.String() != want {
+				wrong++
+			}
+		}
+		return wrong
+	}
+	r := h.Node().ServiceReader(ServiceOptions{Mode: facts.ModeNFTables})
+	t.Cleanup(func() { r.Close() })
+	if wrong := read(r); wrong != 0 {
+		t.Fatalf("%d Services lead elsewhere", wrong)
+	}
+	counted := func() (n int) {
+		for _, whole := range r.maps[0].whole {
+			if !whole {
+				n++
+			}
+		}
+		return n
+	}
+	if n := counted(); n != many {
+		t.Errorf("at first %d maps are counted; want %d", n, many)
+	}
+	change := func(service, leads int) string {
+		return fmt.Sprintf("flush chain ip kube-proxy service-ABCDEFGH-ns/s%d/tcp/p80\nadd rule ip kube-proxy service-ABCDEFGH-ns/s%d/tcp/p80 numgen random mod 1 vmap { 0 : goto %s }\n", service, service, end(leads))
+	}
+	sh("nft -f - <<'END'\n" + change(3, 4) + change(4, 3) + "END")
+	for i := range 2 {
+		if wrong := read(r); wrong != 2 {
+			t.Errorf("reading %d after the exchange: %d Services lead elsewhere; want 2", i, wrong)
+		}
+		sh("nft add chain ip kube-proxy other" + fmt.Sprint(i))
+	}
+	if n := counted(); n != many-2-2*maxDrawnRest {
+		t.Errorf("two readings later %d maps are counted", n)
+	}
+	links := h.Node().ServiceReader(ServiceOptions{Mode: facts.ModeNFTables, Trace: true})
+	t.Cleanup(func() { links.Close() })
+	if wrong := read(links); wrong != 2 {
+		t.Errorf("with links: %d Services lead elsewhere; want 2", wrong)
+	}
+	sh("nft -f - <<'END'\n" + change(3, 3) + change(4, 4) + "END")
+	if wrong := read(r); wrong != 0 {
+		t.Errorf("as it was: %d Services lead elsewhere", wrong)
 	}
 }
 

@@ -54,6 +54,7 @@ const (
 // matches less than the other fields say, or does something else. Slices are valid until the function that got the rule returns.
 type svcRule struct {
 	verdict svcVerdict
+	handle  uint64 // the rule's number in its table of nf_tables; 0 where there is none
 	target  []byte // the chain of a jump
 	comment []byte
 	unknown string // why the rule is not understood

@@ -40,6 +40,7 @@ func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
 		}
 		a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
 		var expressions, userdata []byte
+		handle := uint64(0)
 		mine := true // a kernel that does not know the filter lists every rule
 		for a.next() {
 			switch a.typ {
@@ -47,6 +48,8 @@ func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
 				mine = mine && string(trimNul(a.v)) == table
 			case unix.NFTA_RULE_CHAIN:
 				mine = mine && string(trimNul(a.v)) == chain
+			case unix.NFTA_RULE_HANDLE:
+				handle = attrBE64(a.v)
 			case unix.NFTA_RULE_EXPRESSIONS:
 				expressions = a.v
 			case unix.NFTA_RULE_USERDATA:
@@ -59,7 +62,9 @@ func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
 		if !mine {
 			return nil
 		}
-		return fn(s.decoder.decode(expressions, userdata))
+		r := s.decoder.decode(expressions, userdata)
+		r.handle = handle
+		return fn(r)
 	})
 	if errors.Is(err, unix.ENOENT) { // no such table
 		return nil

@@ -3,6 +3,7 @@ package kube
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -60,6 +61,10 @@ type kubeconfig struct {
 			CA         []byte `json:"certificate-authority-data"`
 			ServerName string `json:"tls-server-name"`
 			Insecure   bool   `json:"insecure-skip-tls-verify"`
+			Extensions []struct {
+				Name      string          `json:"name"`
+				Extension json.RawMessage `json:"extension"`
+			} `json:"extensions"`
 		} `json:"cluster"`
 	} `json:"clusters"`
 	Users []struct {
@@ -71,7 +76,7 @@ type kubeconfig struct {
 			Cert      []byte `json:"client-certificate-data"`
 			KeyFile   string `json:"client-key"`
 			Key       []byte `json:"client-key-data"`
-			Exec      any    `json:"exec"`
+			Exec      *Login `json:"exec"`
 			Provider  any    `json:"auth-provider"`
 		} `json:"user"`
 	} `json:"users"`
@@ -86,6 +91,36 @@ type kubeconfig struct {
 
 // Kubeconfig is the access that a kubeconfig file's current context gives. A user that needs another program to log in is an error: no program is run.
 func Kubeconfig(path string) (*Access, error) {
+	a, login, err := PersonKubeconfig(path, "")
+	if err == nil && login != nil {
+		return nil, fmt.Errorf("kubeconfig %s: its user logs in by another program, which is not run here", path)
+	}
+	return a, err
+}
+
+// PersonKubeconfig is the access that a context gives; the current one where the name is empty. A user that needs another program to log in has a login, which has
+// to be run before the access is of use: see [Login.Run]. That is for programs that a person runs.
+func PersonKubeconfig(path, context string) (*Access, *Login, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read kubeconfig: %w", err)
+	}
+	var k kubeconfig
+	if err := yaml.Unmarshal(text, &k); err != nil {
+		return nil, nil, fmt.Errorf("decode kubeconfig %s: %w", path, err)
+	}
+	if context != "" {
+		k.Current = context
+	}
+	a, login, err := k.access(filepath.Dir(path))
+	if err != nil {
+		return nil, nil, fmt.Errorf("kubeconfig %s: %w", path, err)
+	}
+	return a, login, nil
+}
+
+// Contexts are the names of a kubeconfig file's contexts.
+func Contexts(path string) ([]string, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read kubeconfig: %w", err)
@@ -94,14 +129,14 @@ func Kubeconfig(path string) (*Access, error) {
 	if err := yaml.Unmarshal(text, &k); err != nil {
 		return nil, fmt.Errorf("decode kubeconfig %s: %w", path, err)
 	}
-	a, err := k.access(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("kubeconfig %s: %w", path, err)
+	var out []string
+	for _, c := range k.Contexts {
+		out = append(out, c.Name)
 	}
-	return a, nil
+	return out, nil
 }
 
-func (k *kubeconfig) access(dir string) (*Access, error) {
+func (k *kubeconfig) access(dir string) (*Access, *Login, error) {
 	context, cluster, user := -1, -1, -1
 	for i := range k.Contexts {
 		if k.Contexts[i].Name == k.Current {
@@ -109,7 +144,7 @@ func (k *kubeconfig) access(dir string) (*Access, error) {
 		}
 	}
 	if context < 0 {
-		return nil, fmt.Errorf("no context %q", k.Current)
+		return nil, nil, fmt.Errorf("no context %q", k.Current)
 	}
 	for i := range k.Clusters {
 		if k.Clusters[i].Name == k.Contexts[context].Context.Cluster {
@@ -122,11 +157,11 @@ func (k *kubeconfig) access(dir string) (*Access, error) {
 		}
 	}
 	if cluster < 0 || user < 0 {
-		return nil, fmt.Errorf("context %q names a cluster or a user that is not there", k.Current)
+		return nil, nil, fmt.Errorf("context %q names a cluster or a user that is not there", k.Current)
 	}
 	c, u := &k.Clusters[cluster].Cluster, &k.Users[user].User
-	if u.Exec != nil || u.Provider != nil {
-		return nil, errors.New("its user logs in by another program, which is not run here")
+	if u.Provider != nil {
+		return nil, nil, errors.New("its user logs in by an auth-provider, which Kubernetes no longer has: use an exec plugin instead")
 	}
 	at := func(path string) string {
 		if path == "" || filepath.IsAbs(path) {
@@ -141,11 +176,23 @@ func (k *kubeconfig) access(dir string) (*Access, error) {
 	if c.CAFile != "" && len(a.CA) == 0 {
 		ca, err := os.ReadFile(at(c.CAFile))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		a.CA = ca
 	}
-	return a, nil
+	if u.Exec == nil || a.Token != "" || a.TokenFile != "" { // a token goes first, as in client-go's clientcmd
+		return a, nil, nil
+	}
+	login := *u.Exec
+	if strings.ContainsRune(login.Command, filepath.Separator) {
+		login.Command = at(login.Command)
+	}
+	for _, e := range c.Extensions {
+		if e.Name == loginExtension {
+			login.config = e.Extension
+		}
+	}
+	return a, &login, nil
 }
 
 // transport connects as the access says. Each watch has a connection of its own.

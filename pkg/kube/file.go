@@ -34,6 +34,7 @@ type Objects struct {
 	daemonSets []facts.ProxyPod
 	intern     intern
 	items      int
+	sink       func(kind string, text []byte) error // takes all objects instead, where it is not nil
 }
 
 // DecodeFile reads what kubectl get wrote, as YAML or JSON: Services, EndpointSlices and Nodes, and pods and DaemonSets where they are in it, as one list, several, or
@@ -41,26 +42,34 @@ type Objects struct {
 // is kept of it. The file may come from a stranger: it is bounded, and what makes no sense is an error that says where.
 func DecodeFile(r io.Reader) (*Objects, error) {
 	o := &Objects{intern: intern{}}
-	b := bufio.NewReaderSize(&limited{r: r, left: maxFile}, 64<<10)
-	first, err := firstByte(b)
-	switch {
-	case errors.Is(err, io.EOF):
-		return nil, errors.New("decode cluster file: it is empty")
-	case err != nil:
-		return nil, fmt.Errorf("read cluster file: %w", err)
-	case first == '{':
-		err = o.json(b)
-	default:
-		err = (&yamlReader{objects: o}).read(b)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("decode cluster file: %w", err)
+	if err := o.read(r); err != nil {
+		return nil, err
 	}
 	if len(o.Services) == 0 || len(o.Slices) == 0 { // every cluster has those of its API server
 		return nil, errors.New("decode cluster file: it needs Services and EndpointSlices (kubectl get services,endpointslices,nodes -A -o yaml)")
 	}
 	o.sort()
 	return o, nil
+}
+
+// read reads all objects of a file.
+func (o *Objects) read(r io.Reader) error {
+	b := bufio.NewReaderSize(&limited{r: r, left: maxFile}, 64<<10)
+	first, err := firstByte(b)
+	switch {
+	case errors.Is(err, io.EOF):
+		return errors.New("decode cluster file: it is empty")
+	case err != nil:
+		return fmt.Errorf("read cluster file: %w", err)
+	case first == '{':
+		err = o.json(b)
+	default:
+		err = (&yamlReader{objects: o}).read(b)
+	}
+	if err != nil {
+		return fmt.Errorf("decode cluster file: %w", err)
+	}
+	return nil
 }
 
 // limited gives ErrTooLarge behind its bound.
@@ -193,6 +202,9 @@ func (o *Objects) add(text []byte) error {
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
 		return fmt.Errorf("object %d: %w", o.items, err)
+	}
+	if o.sink != nil && head.Kind != "" {
+		return o.sink(head.Kind, text)
 	}
 	switch head.Kind {
 	case kindService, kindSlice, kindNode, kindPod, kindDaemonSet:

@@ -125,6 +125,7 @@ type status struct {
 		Type    string `json:"type"`
 		Address string `json:"address"`
 	} `json:"addresses"`
+	Desired    int    `json:"desiredNumberScheduled"` // DaemonSet
 	Phase      string `json:"phase"`
 	Reason     string `json:"reason"`
 	Message    string `json:"message"`

@@ -63,7 +63,8 @@ type Finding struct {
 	Check    string           `json:"check"`
 	Severity check.Severity   `json:"severity"`
 	On       facts.Ref        `json:"on"`
-	Where    string           `json:"where"` // the object in words: "eth0 in /run/netns/p1 (nginx, pid 42)"
+	Where    string           `json:"where"`           // the object in words: "eth0 in /run/netns/p1 (nginx, pid 42)"
+	Nodes    []string         `json:"nodes,omitempty"` // of a cluster: those that it is about, the ones to mend first
 	Message  string           `json:"message"`
 	Evidence []check.Evidence `json:"evidence"`
 	Fixes    []Fix            `json:"fixes"` // the best first

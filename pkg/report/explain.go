@@ -15,6 +15,9 @@ func Markdown(c *check.Check) string {
 }
 
 func about(c *check.Check) string {
+	if len(c.Needs) == 0 {
+		return fmt.Sprintf("Severity up to %s, since %s; judged over all nodes by netmendctl cluster.", c.Severity, c.Since)
+	}
 	text := fmt.Sprintf("Severity up to %s, since %s; reads %s", c.Severity, c.Since, kinds(c.Needs))
 	if len(c.Wants) > 0 {
 		text += ", with " + kinds(c.Wants) + " as evidence"

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf16"
-
-	"sigs.k8s.io/yaml"
 )
 
 // Style is how the formats for a terminal are laid out. The zero value is plain text of any width.
@@ -86,13 +84,9 @@ func escape(document []byte, last rune) string {
 }
 
 func writeYAML(w io.Writer, d *Document, _ Style) error {
-	data, err := json.Marshal(d)
+	data, err := toYAML(d)
 	if err != nil {
-		return fmt.Errorf("encode report: %w", err)
-	}
-	const lastOfOneUnit = 0xffff // YAML knows no pairs of them
-	if data, err = yaml.JSONToYAML([]byte(escape(data, lastOfOneUnit))); err != nil {
-		return fmt.Errorf("encode report: %w", err)
+		return err
 	}
 	_, err = w.Write(data)
 	return err

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,8 +19,28 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(lab.Main(m.Run)) }
 
-// limit is far above what the emulator needs on a slow machine; a guest that hangs must not hang the run.
-const limit = 25 * time.Minute
+// usualSets is how many random sets of Services kube-proxy programs in IPVS mode. It runs ipset for each entry of its sets, which takes the emulated processor so
+// long that there are fewer than in namespaces; NETMEND_SETS=200 go test -timeout 2h ./test/guest has as many.
+const usualSets = 25
+
+// limits are far above what the emulator needs on a slow machine: for the tests of package inside, and for the guest as a whole, which must not hang the run.
+func limits(sets int) (inside, guest time.Duration) {
+	inside = 20*time.Minute + time.Duration(max(0, sets-usualSets))*20*time.Second
+	return inside, inside + 12*time.Minute
+}
+
+func randomSets(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("NETMEND_SETS")
+	if text == "" {
+		return usualSets
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("NETMEND_SETS=%s: not a number of sets", text)
+	}
+	return n
+}
 
 // TestGuest boots the guest once and reports each test that ran there as its own.
 func TestGuest(t *testing.T) {
@@ -44,10 +65,10 @@ func TestGuest(t *testing.T) {
 	}
 	cluster := lab.NewCluster(t)
 	cluster.CreateNode("guest", "10.0.2.15")
-	if everyService() {
-		cluster.CreateKinds("guest", "other", "third")
-	}
-	results := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd)
+	cluster.CreateKinds("guest", "other", "third")
+	sets := randomSets(t)
+	within, limit := limits(sets)
+	results, _ := boot(t, cluster.NS, dir, filepath.Join(kernel, "vmlinuz"), initrd, limit, fmt.Sprintf("NETMEND_SETS=%d", sets), fmt.Sprintf("NETMEND_LIMIT=%s", within))
 	for _, name := range want {
 		t.Run(name, func(t *testing.T) {
 			switch r, ran := results[name]; {
@@ -62,19 +83,31 @@ func TestGuest(t *testing.T) {
 	}
 }
 
-// everyService says whether the guest also runs the tests of every kind of Service in IPVS mode (NETMEND_GUEST_SERVICES=1). They take the emulator a quarter of an
-// hour more, and kube-proxy's own --cleanup fails behind them on this kernel, so that they are not yet part of each run.
-func everyService() bool { return os.Getenv("NETMEND_GUEST_SERVICES") != "" }
+// BenchmarkGuest boots the guest and runs the benchmarks of package inside there: of what the kernel at hand may not have.
+func BenchmarkGuest(b *testing.B) {
+	dir := b.TempDir()
+	initrd, rules := filepath.Join(dir, "initrd"), filepath.Join(dir, "rules")
+	if err := lab.Build(rules, "./test/bench/rules"); err != nil {
+		b.Fatal(err)
+	}
+	kernel := lab.Cache(b, "kernel")
+	err := image(initrd, kernel, map[string]string{"usr/bin/inside": testProgram(b, dir, "./inside"), "usr/bin/netmendctl": os.Getenv("NETMENDCTL"), "usr/bin/rules": rules})
+	if err != nil {
+		b.Fatalf("make the guest's initramfs: %v", err)
+	}
+	const within = 20 * time.Minute
+	_, text := boot(b, lab.NewNS(b, "emulator"), dir, filepath.Join(kernel, "vmlinuz"), initrd, within+5*time.Minute, "NETMEND_BENCH=1", fmt.Sprintf("NETMEND_LIMIT=%s", within))
+	fmt.Println(text)
+	if !regexp.MustCompile(`(?m)^PASS$`).MatchString(text) {
+		b.Error("the benchmarks have not passed in the guest")
+	}
+}
 
 // testProgram builds a package's tests to run elsewhere.
-func testProgram(t *testing.T, dir, pkg string) string {
+func testProgram(t testing.TB, dir, pkg string) string {
 	t.Helper()
 	program := filepath.Join(dir, filepath.Base(pkg))
-	args := []string{"test", "-c", "-trimpath", "-o", program}
-	if everyService() {
-		args = append(args, "-tags", "everyservice")
-	}
-	build := exec.Command("go", append(args, pkg)...)
+	build := exec.Command("go", "test", "-c", "-trimpath", "-o", program, pkg)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -101,7 +134,7 @@ type result struct{ verdict, output string }
 
 // boot runs the guest and collects its tests' results from the second serial port; the first is the console. The emulator runs in the control
 // plane's namespace: its user-mode network makes 10.0.2.2 of the guest that namespace's loopback.
-func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]result {
+func boot(t testing.TB, ns *lab.NS, dir, kernel, initrd string, limit time.Duration, environment ...string) (results map[string]result, text string) {
 	t.Helper()
 	// The emulator dies with the thread that started it, so that it does not outlive a run that is cut off.
 	runtime.LockOSThread()
@@ -109,7 +142,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 	console := filepath.Join(dir, "console")
 	// The hardware acceleration of a virtual machine's virtual machine is not there, slow or hangs, depending on the machine; emulation is the same everywhere.
 	cmd := ns.Command("qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-smp", "2", "-m", "2048", "-display", "none", "-no-reboot", "-monitor", "none",
-		"-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0 panic=-1 quiet",
+		"-kernel", kernel, "-initrd", initrd, "-append", strings.Join(append([]string{"console=ttyS0 panic=-1 quiet"}, environment...), " "), // what the kernel does not know becomes init's environment
 		"-serial", "file:"+console, "-serial", "stdio",
 		"-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0")
 	out, err := cmd.StdoutPipe()
@@ -122,7 +155,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 		t.Fatalf("start the emulator: %v", err)
 	}
 	late := time.AfterFunc(limit, func() { cmd.Process.Kill() })
-	results, text := collect(bufio.NewScanner(out))
+	results, text = collect(bufio.NewScanner(out))
 	err = cmd.Wait()
 	if !late.Stop() {
 		t.Errorf("the guest did not end within %s", limit)
@@ -131,7 +164,7 @@ func boot(t *testing.T, ns *lab.NS, dir, kernel, initrd string) map[string]resul
 		log, _ := os.ReadFile(console) // what there is of it
 		t.Errorf("the guest ended without a word (%v)\nits tests:\n%s\nits console:\n%s", err, last(text, 4000), last(string(log), 4000))
 	}
-	return results
+	return results, text
 }
 
 // closing matches the line that ends a test: "--- PASS: TestX (0.10s)".

@@ -52,7 +52,12 @@ ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 stty -F /dev/ttyS1 raw
 cd /tmp
-/usr/bin/inside -test.v -test.timeout=15m >/dev/ttyS1 2>&1
+if [ -n "$NETMEND_BENCH" ]; then
+	/usr/bin/inside -test.run='^$' -test.bench=. -test.benchtime=1x -test.timeout=$NETMEND_LIMIT >/dev/ttyS1 2>&1
+	echo "GUEST END" >/dev/ttyS1
+	poweroff -f
+fi
+/usr/bin/inside -test.v -test.timeout=$NETMEND_LIMIT >/dev/ttyS1 2>&1
 /usr/bin/nodes -test.v -test.timeout=15m -test.run=` + "'" + nodeTests + "'" + ` >/dev/ttyS1 2>&1
 echo "GUEST END" >/dev/ttyS1
 sync

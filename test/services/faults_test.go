@@ -25,6 +25,7 @@ type fault struct {
 	name, do string
 	want     []string
 	says     string // of the finding's message
+	undo     string // of what kube-proxy does not take back
 }
 
 // links are the names of what carries the Service.
@@ -41,18 +42,20 @@ func faults(mode string) []fault {
 	const missing, stale, worse = "critical service-rules-missing kube-proxy", "warning service-rules-stale default/web", "critical service-rules-stale default/web"
 	if mode == facts.ModeNFTables {
 		return []fault{
-			{"a chain flushed", "nft flush chain ip kube-proxy '" + service + "'", []string{missing}, "default/web"},
-			{"an endpoint's chain flushed", "nft flush chain ip kube-proxy '" + end + "'", []string{stale}, "10.244.5.2:8080 should have connections and has none"},
-			{"a wrong target", "nft flush chain ip kube-proxy '" + end + "'; nft add rule ip kube-proxy '" + end + "' meta l4proto tcp dnat to 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080"},
-			{"an element of the map removed", "nft delete element ip kube-proxy service-ips '{ " + webIP + " . tcp . 80 }'", []string{missing}, "default/web"},
-			{"the node port removed", fmt.Sprintf("nft delete element ip kube-proxy service-nodeports '{ tcp . %d }'", webPort), []string{missing}, "default/web"},
+			{"a chain flushed", "nft flush chain ip kube-proxy '" + service + "'", []string{missing}, "default/web", ""},
+			{"an endpoint's chain flushed", "nft flush chain ip kube-proxy '" + end + "'", []string{stale}, "10.244.5.2:8080 should have connections and has none", ""},
+			{"a wrong target", "nft flush chain ip kube-proxy '" + end + "'; nft add rule ip kube-proxy '" + end + "' meta l4proto tcp dnat to 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080", ""},
+			{"an element of the map removed", "nft delete element ip kube-proxy service-ips '{ " + webIP + " . tcp . 80 }'", []string{missing}, "default/web", ""},
+			{"the node port removed", fmt.Sprintf("nft delete element ip kube-proxy service-nodeports '{ tcp . %d }'", webPort), []string{missing}, "default/web", ""},
 		}
 	}
 	return []fault{
-		{"a chain flushed", "iptables-nft -t nat -F " + service, []string{missing}, "default/web"},
-		{"an endpoint's rule deleted", "iptables-nft -t nat -D " + service + " 2", []string{stale}, "10.244.5.2:8080 should have connections and has none"},
-		{"a wrong target", "iptables-nft -t nat -F " + end + "; iptables-nft -t nat -A " + end + " -p tcp -m tcp -j DNAT --to-destination 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080"},
-		{"the rule of its address removed", fmt.Sprintf("iptables-nft -t nat -D KUBE-SERVICES -d %s/32 -p tcp -m comment --comment '%s cluster IP' -m tcp --dport 80 -j %s", webIP, web, service), []string{missing}, "default/web"},
+		{"a chain flushed", "iptables-nft -t nat -F " + service, []string{missing}, "default/web", ""},
+		{"an endpoint's rule deleted", "iptables-nft -t nat -D " + service + " 2", []string{stale}, "10.244.5.2:8080 should have connections and has none", ""},
+		{"a wrong target", "iptables-nft -t nat -F " + end + "; iptables-nft -t nat -A " + end + " -p tcp -m tcp -j DNAT --to-destination 10.244.5.9:8080", []string{worse}, "connections go to 10.244.5.9:8080", ""},
+		{"the rule of its address removed", fmt.Sprintf("iptables-nft -t nat -D KUBE-SERVICES -d %s/32 -p tcp -m comment --comment '%s cluster IP' -m tcp --dport 80 -j %s", webIP, web, service), []string{missing}, "default/web", ""},
+		{"another program's rule in front", "iptables-nft -t nat -I PREROUTING -d " + webIP + "/32 -p tcp -m tcp --dport 80 -j ACCEPT",
+			[]string{"critical service-rules-stale nat PREROUTING rule 1"}, "keeps connections from kube-proxy's rules of default/web", "iptables-nft -t nat -D PREROUTING 1"},
 	}
 }
 
@@ -91,6 +94,7 @@ func TestFaults(t *testing.T) {
 				t.Logf("%s", f.name)
 				judge(f.want, f.says)
 				p.Stop()
+				n.Sh(f.undo)
 				if mode == facts.ModeNFTables { // as the advice says: it leaves the chains of endpoints alone that it finds
 					n.Sh("nft delete table ip kube-proxy; nft delete table ip6 kube-proxy")
 				}

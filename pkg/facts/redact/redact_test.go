@@ -103,10 +103,11 @@ func TestEveryField(t *testing.T) {
 		// free text, in which names that occur elsewhere, addresses, paths, ids and quoted words are replaced
 		".Note", ".Missing.value", ".Host.Missing.value", ".Intent.Services.Source", ".ServiceVIPs.ServiceIntent.Source", ".ServiceVIPs.Detail", ".Proxy.Source", ".CNI.Files.Error",
 		".Intent.Cluster.Source", ".Intent.Cluster.Unheard", ".Intent.Cluster.Proxy.Reason", ".ServiceRules.Paths.Broken", ".ServiceRules.Paths.Unknown", ".ServiceRules.Paths.Trace",
+		".ServiceRules.Ahead.Where", ".ServiceRules.Ahead.Unknown",
 		// words of the API and of kube-proxy
 		".Intent.Cluster.All.Type", ".Intent.Cluster.All.Ports.Protocol", ".Intent.Cluster.Slices.Ports.Protocol", ".Intent.Cluster.Proxy.Phase", ".ServiceRules.Mode",
 		".ServiceRules.Paths.Kind", ".ServiceRules.Paths.Scope", ".ServiceRules.Paths.Protocol", ".ServiceRules.Paths.Verdict", ".Proxy.Config.Mode", ".Proxy.Config.DetectLocal",
-		".Proxy.Config.Scheduler", ".Proxy.Config.NodePortAddresses",
+		".Proxy.Config.Scheduler", ".Proxy.Config.NodePortAddresses", ".ServiceRules.Ahead.Hook", ".ServiceRules.Ahead.Protocol", ".ServiceRules.Ahead.Does",
 	}
 	var s facts.Snapshot
 	(&filler{}).fill(reflect.ValueOf(&s).Elem())

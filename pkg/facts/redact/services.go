@@ -106,6 +106,10 @@ func (r *redactor) serviceRules(s *facts.ServiceRules) {
 			r.addrPort(&p.Backends[j].Addr)
 		}
 	}
+	for i := range s.Ahead {
+		r.prefix(&s.Ahead[i].Dst)
+		r.addrPort(&s.Ahead[i].To)
+	}
 }
 
 func (r *redactor) proxyConfig(p *facts.Proxy) {
@@ -144,5 +148,10 @@ func (r *redactor) serviceTexts(s *facts.Snapshot) {
 		for j := range p.Trace {
 			r.text(&p.Trace[j])
 		}
+	}
+	for i := range s.ServiceRules.Ahead {
+		a := &s.ServiceRules.Ahead[i]
+		r.text(&a.Where)
+		r.text(&a.Unknown)
 	}
 }

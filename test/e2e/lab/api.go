@@ -13,36 +13,44 @@ type object = map[string]any
 
 // do asks the API server. The body is encoded as JSON unless it is nil.
 func (c *Cluster) do(method, path string, body any) ([]byte, error) {
+	kind := "application/json"
+	if method == http.MethodPatch {
+		kind = "application/merge-patch+json"
+	}
+	status, answer, err := c.DoAs(token, method, path, kind, body)
+	if err != nil {
+		return nil, err
+	}
+	if status >= 300 {
+		return nil, fmt.Errorf("%s %s: %d: %s", method, path, status, answer)
+	}
+	return answer, nil
+}
+
+// DoAs asks the API server as the client who has a token, and gives its answer, which may be a refusal. The kind is the body's content type; the body is
+// encoded as JSON unless it is nil.
+func (c *Cluster) DoAs(token, method, path, kind string, body any) (status int, answer []byte, err error) {
 	var in io.Reader
 	if body != nil {
 		data, err := json.Marshal(body)
 		if err != nil {
-			return nil, err
+			return 0, nil, err
 		}
 		in = bytes.NewReader(data)
 	}
 	req, err := http.NewRequest(method, fmt.Sprintf("https://%s:%d%s", c.server, apiPort, path), in)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("Content-Type", "application/json")
-	if method == http.MethodPatch {
-		req.Header.Set("Content-Type", "application/merge-patch+json")
-	}
+	req.Header.Set("Content-Type", kind)
 	r, err := c.client.Do(req)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer r.Body.Close()
-	out, err := io.ReadAll(r.Body)
-	if err != nil {
-		return nil, err
-	}
-	if r.StatusCode >= 300 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, r.Status, out)
-	}
-	return out, nil
+	answer, err = io.ReadAll(r.Body)
+	return r.StatusCode, answer, err
 }
 
 // Do asks the API server, as kubectl --raw does, and gives its answer. The body is encoded as JSON unless it is nil.

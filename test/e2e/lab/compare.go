@@ -22,7 +22,8 @@ func (c *Cluster) Compare(mode string, least int, node ...string) {
 	file, taken := c.Services(), filepath.Join(c.t.TempDir(), "node.json")
 	var s *facts.Snapshot
 	var w *services.Wanted
-	WaitFor(c.t, 8*time.Minute, mode+" mode to hold what is wanted", func() (bool, string) {
+	WaitFor(c.t, 8*time.Minute+time.Duration(least)*3*time.Second, mode+" mode to hold what is wanted", func() (bool, string) {
+		asked := time.Now()
 		out, err := Netmendctl(append([]string{"snapshot", "--services", file, "-f", taken}, node...)...).CombinedOutput()
 		if err != nil {
 			c.t.Fatalf("snapshot: %v: %s", err, out)
@@ -35,6 +36,9 @@ func (c *Cluster) Compare(mode string, least int, node ...string) {
 		}
 		w = services.Want(s.Intent.Cluster, services.OptionsOf(s))
 		list := services.Compare(w, s.ServiceRules)
+		if len(list) > 0 {
+			time.Sleep(min(time.Since(asked), 10*time.Second)) // kube-proxy needs the processor too
+		}
 		return len(list) == 0 && s.ServiceRules.Mode == mode, differences(list)
 	})
 	doubts := 0

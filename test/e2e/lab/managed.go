@@ -8,11 +8,10 @@ import (
 	"time"
 )
 
-// Managed is a control plane with all that belongs to one: an API server with admission and a certificate that its clients trust, the controllers, and a
-// scheduler.
+// Managed is a control plane with all that belongs to one: an API server with admission, which refuses privileged containers, and a certificate that its clients
+// trust, the controllers, and a scheduler.
 type Managed struct {
 	*Cluster
-	Server *Process // the API server; ended while it is stopped
 
 	programs    string // the directory of kubelet, kubectl and the others
 	certificate []byte
@@ -35,16 +34,16 @@ func NewManaged(t TB, nodes ...*Node) *Managed {
 		args []string
 	}{
 		{"kube-controller-manager", []string{"--allocate-node-cidrs", "--cluster-cidr=" + PodCIDR, "--service-cluster-ip-range=" + ServiceCIDR, "--root-ca-file=" + m.file("server.crt"),
-			"--service-account-private-key-file=" + m.file("key"), "--secure-port=0", "--leader-elect=false"}},
+			"--service-account-private-key-file=" + m.file("key"), "--use-service-account-credentials", "--secure-port=0", "--leader-elect=false"}},
 		{"kube-scheduler", []string{"--secure-port=0", "--leader-elect=false"}},
 	} {
 		kubeconfig := m.file(c.name + ".kubeconfig")
-		if err := os.WriteFile(kubeconfig, []byte(m.Kubeconfig(c.name)), 0o600); err != nil {
+		if err := os.WriteFile(kubeconfig, []byte(m.Identity(c.name)), 0o600); err != nil {
 			t.Fatalf("%v", err)
 		}
 		m.ShowLog(t, m.NS.Start(filepath.Join(programs, c.name), append(c.args, "--kubeconfig="+kubeconfig)...))
 	}
-	if err := os.WriteFile(m.file("admin.kubeconfig"), []byte(m.Kubeconfig(token)), 0o600); err != nil {
+	if err := os.WriteFile(m.AdminConfig(), []byte(m.Identity(token)), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
 	return m
@@ -72,17 +71,19 @@ func (m *Managed) writeIdentities(nodes []*Node) error {
 	return err
 }
 
-// StartServer starts the API server, for the first time or after [Process.Stop], and waits until it is ready.
+// StartServer starts the API server, for the first time or after StopServer, and waits until it is ready.
 func (m *Managed) StartServer() {
 	m.t.Helper()
-	m.Server = m.startServer(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"),
-		"--kubelet-preferred-address-types=InternalIP", "--allow-privileged")
+	m.api = m.startServer(m.file("identities"), "--tls-cert-file="+m.file("server.crt"), "--tls-private-key-file="+m.file("server.key"), "--kubelet-preferred-address-types=InternalIP")
 }
 
-// Kubeconfig is that of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.
-func (m *Managed) Kubeconfig(token string) string {
+// Identity is the kubeconfig of a client who has a token: a node's name, kube-proxy, or one of the control plane's programs.
+func (m *Managed) Identity(token string) string {
 	return Kubeconfig(controlPlane, token, m.certificate)
 }
+
+// AdminConfig is the path of the administrator's kubeconfig. The control plane is reached from its namespace only.
+func (m *Managed) AdminConfig() string { return m.file("admin.kubeconfig") }
 
 // Program is the path of kubelet, kube-proxy or kubectl.
 func (m *Managed) Program(name string) string {
@@ -94,7 +95,7 @@ func (m *Managed) Program(name string) string {
 
 // Admin runs a program as the cluster's administrator, such as kubectl and helm, and gives what it prints.
 func (m *Managed) Admin(program string, args ...string) (string, error) {
-	cmd := m.NS.Command("env", append([]string{"KUBECONFIG=" + m.file("admin.kubeconfig"), "HOME=" + m.dir, program}, args...)...)
+	cmd := m.NS.Command("env", append([]string{"KUBECONFIG=" + m.AdminConfig(), "HOME=" + m.dir, program}, args...)...)
 	return runShell(cmd, filepath.Base(program)+" "+strings.Join(args, " "))
 }
 

@@ -1,5 +1,3 @@
-//go:build everyservice
-
 package inside
 
 import (

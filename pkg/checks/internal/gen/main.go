@@ -1,4 +1,5 @@
-// Command gen writes what follows from the checks: the list pkg/checks/zall.go, a page docs/checks/<name>.md for each and the table in README.md.
+// Command gen writes what follows from the checks: the list pkg/checks/zall.go, a page docs/checks/<name>.md for each and
+// for each check of clusters, and the tables in README.md and docs/cluster.md.
 // It runs in the root of the repository; `make gen` calls it.
 package main
 

@@ -49,7 +49,16 @@ func documents(root string) ([]file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(out, file{readmePath, readme}), nil
+	guide, err := os.ReadFile(filepath.Join(root, clusterPath))
+	if err != nil {
+		return nil, fmt.Errorf("read table: %w", err)
+	}
+	guide, err = insert(guide, clusterTable())
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, clusterPages()...)
+	return append(out, file{readmePath, readme}, file{clusterPath, guide}), nil
 }
 
 // The kinds of remedy, as the table names them.

@@ -8,13 +8,13 @@ import (
 	"github.com/netmend/netmend/pkg/check"
 )
 
-// What the README has around the table.
+// What the README and the page of the cluster view have around their tables.
 const (
 	begin = "<!-- checks -->\n"
 	end   = "<!-- /checks -->"
 )
 
-var errMarkers = errors.New("README.md: no line " + begin[:len(begin)-1] + " with " + end + " behind it")
+var errMarkers = errors.New("no line " + begin[:len(begin)-1] + " with " + end + " behind it")
 
 // row is one line of the table.
 type row struct {
