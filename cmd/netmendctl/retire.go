@@ -26,6 +26,7 @@ type retireCommand struct {
 	root, netns string
 	socket      string
 	keep, stay  bool
+	made        []string // directories
 	wait        time.Duration
 }
 
@@ -48,6 +49,7 @@ It ends with 0 where nothing is left but what it names, and 2 where it could not
 	flags.SortFlags = false
 	flags.BoolVar(&r.keep, "keep-fixes", false, "leave fixes in force, and their journal")
 	flags.DurationVar(&r.wait, "wait", time.Minute, "wait this `TIME` for the daemon to end, and for another netmend that is at work")
+	flags.StringArrayVar(&r.made, "made", nil, "remove this `DIR` below --root too, and its parents, if they are empty and not older than netmend on this node (may be repeated)")
 	flags.BoolVar(&r.stay, "stay", false, "do not end afterwards, until told to: for a pod of a DaemonSet")
 	flags.StringVar(&r.root, "root", "", "`DIR` that holds the node's /proc, /sys, /etc, /opt, /run and /var (default /)")
 	flags.StringVar(&r.netns, "netns", "", "`PATH` of the network namespace in which the node lives (default: this one)")
@@ -147,30 +149,52 @@ func (r *retireCommand) uninstall(ctx context.Context) error {
 	return nil
 }
 
-// purge removes netmend's own directories.
+// purge removes netmend's own directories, and empty ones that were made for it: they are not older than its first one, but for the seconds in which kubelet makes
+// those of one pod.
 func (r *retireCommand) purge() error {
-	dirs := []string{path.Dir(verdict.DefaultSocket)}
+	const together = 10 * time.Second
+	root, state := rootOr(r.root), path.Dir(cniconf.DefaultStateDir)
+	first, err := nodefs.Real(root, state)
+	if err != nil {
+		return err
+	}
+	born, unknown := nodefs.Born(first)
+	dirs := []string{path.Dir(verdict.DefaultSocket), state}
 	if r.keep {
-		dirs = append(dirs, cniconf.DefaultStateDir)
-	} else {
-		dirs = append(dirs, path.Dir(cniconf.DefaultStateDir))
+		dirs[1] = cniconf.DefaultStateDir
 	}
 	for _, dir := range dirs {
-		at, err := nodefs.Real(rootOr(r.root), dir)
+		if err := r.remove(root, dir); err != nil {
+			return err
+		}
+	}
+	if unknown != nil { // it was removed before, or nobody knows when it was made
+		return nil
+	}
+	for _, dir := range r.made {
+		removed, err := nodefs.RemoveYounger(root, dir, born.Add(-together))
+		for _, d := range removed {
+			err = errors.Join(err, r.say("remove %s, which is empty", d))
+		}
 		if err != nil {
-			return err
-		}
-		if _, err := os.Lstat(at); errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err := os.RemoveAll(at); err != nil {
-			return err
-		}
-		if err := r.say("remove %s", dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *retireCommand) remove(root, dir string) error {
+	at, err := nodefs.Real(root, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Lstat(at); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err := os.RemoveAll(at); err != nil {
+		return err
+	}
+	return r.say("remove %s", dir)
 }
 
 func (r *retireCommand) say(format string, args ...any) error {

@@ -27,38 +27,20 @@ type cluster struct {
 	getenv func(string) string
 	node   *nodeName
 	health *apiHealth
-	wanted chan config.Kubernetes // that is to be in force
+	wanted
 
 	now  config.Kubernetes // that is; it belongs to run, as what follows
 	stop func()            // nil: nothing is followed
 }
 
 func newCluster(d *daemon, getenv func(string) string, h *apiHealth) *cluster {
-	return &cluster{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: make(chan config.Kubernetes, 1)}
-}
-
-// apply puts another configuration in force. It does not wait, and may be called by several goroutines.
-func (c *cluster) apply(k config.Kubernetes) {
-	for {
-		select {
-		case c.wanted <- k:
-			return
-		case <-c.wanted: // one that was not yet in force
-		}
-	}
+	return &cluster{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: newWanted()}
 }
 
 // run does what the configuration says until the context ends.
 func (c *cluster) run(ctx context.Context) {
 	defer c.end()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case k := <-c.wanted:
-			c.change(ctx, k)
-		}
-	}
+	c.each(ctx, c.change)
 }
 
 // change begins to follow, or ends it. What is followed already goes on where nothing has changed.
@@ -133,15 +115,17 @@ func (c *cluster) follow(ctx context.Context, k config.Kubernetes) {
 			return
 		case <-changes:
 		}
-		c.tell(m)
+		c.tell(m, node)
 		pause(ctx, gatherChanges)
 	}
 }
 
 // tell passes on that something has changed. Before everything was listed, and without an error, there is nothing to say of the API server.
-func (c *cluster) tell(m *kube.Mirror) {
+func (c *cluster) tell(m *kube.Mirror, node string) {
 	err := m.Err()
 	switch {
+	case err == nil && m.Whole() && !m.HasNode():
+		c.health.set(partServices, fmt.Errorf("the cluster has no Node %s, so what depends on it is not judged: where kubelet has registered it by another name, set kubernetes.node", node))
 	case err != nil:
 		c.health.set(partServices, fmt.Errorf("rules for Services are not compared with the cluster's meanwhile: %w", err))
 	case m.Whole():

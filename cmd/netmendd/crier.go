@@ -23,7 +23,7 @@ type crier struct {
 	getenv func(string) string
 	node   *nodeName
 	health *apiHealth
-	wanted chan config.Kubernetes // that is to be in force
+	wanted
 
 	now    config.Kubernetes // that is; it belongs to run, as what follows
 	stop   func()            // nil: nothing is told
@@ -31,31 +31,13 @@ type crier struct {
 }
 
 func newCrier(d *daemon, getenv func(string) string, h *apiHealth) *crier {
-	return &crier{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: make(chan config.Kubernetes, 1)}
-}
-
-// apply puts another configuration in force. It does not wait, and may be called by several goroutines.
-func (c *crier) apply(k config.Kubernetes) {
-	for {
-		select {
-		case c.wanted <- k:
-			return
-		case <-c.wanted: // one that was not yet in force
-		}
-	}
+	return &crier{agent: d.agent, log: d.log, getenv: getenv, node: d.node, health: h, wanted: newWanted()}
 }
 
 // run does what the configuration says until the context ends.
 func (c *crier) run(ctx context.Context) {
 	defer c.end()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case k := <-c.wanted:
-			c.change(ctx, k)
-		}
-	}
+	c.each(ctx, c.change)
 }
 
 // said is what the configuration wants to be told.

@@ -23,12 +23,18 @@ var errUntold = errors.New("not known yet")
 
 // apiHealth makes one condition of what the parts say that speak with the API server. Several goroutines may use it.
 type apiHealth struct {
-	agent *agent.Agent
+	met     func(error) // tells the loop
+	nothing func()      // tells the loop that there is no such condition
+
 	mu    sync.Mutex
 	parts map[string]error // of those that are in use
 }
 
-func newAPIHealth(a *agent.Agent) *apiHealth { return &apiHealth{agent: a, parts: map[string]error{}} }
+func newAPIHealth(a *agent.Agent) *apiHealth {
+	return &apiHealth{
+		met: func(err error) { a.SetCondition(status.Kubernetes, err) }, nothing: func() { a.ForgetCondition(status.Kubernetes) }, parts: map[string]error{},
+	}
+}
 
 // begin says that a part is in use.
 func (h *apiHealth) begin(part string) { h.set(part, errUntold) }
@@ -52,7 +58,7 @@ func (h *apiHealth) forget(part string) {
 // tell tells the loop. A part that does not know yet is no reason to call a condition met, nor broken.
 func (h *apiHealth) tell() {
 	if len(h.parts) == 0 {
-		h.agent.ForgetCondition(status.Kubernetes)
+		h.nothing()
 		return
 	}
 	var errs []error
@@ -66,7 +72,7 @@ func (h *apiHealth) tell() {
 		}
 	}
 	if len(errs) > 0 || !untold {
-		h.agent.SetCondition(status.Kubernetes, joined(errs))
+		h.met(joined(errs))
 	}
 }
 

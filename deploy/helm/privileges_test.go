@@ -20,11 +20,11 @@ func TestPrivileges(t *testing.T) {
 		{nil, "DaemonSet", "netmend", reading, []string{"/host/run/netmend", "/host/var/lib/netmend"}, true},
 		{set("kubernetes.enabled=false"), "DaemonSet", "netmend", reading, []string{"/host/run/netmend", "/host/var/lib/netmend"}, false},
 		{set("mode=fix"), "DaemonSet", "netmend", fixing, []string{
-			"/host/proc", "/host/run/netmend", "/host/var/lib/netmend", "/host/run/xtables.lock", "/host/etc/sysctl.d", "/host/etc/modules-load.d", "/host/etc/udev/rules.d",
+			"/host/proc", "/host/run", "/host/run/netmend", "/host/var/lib/netmend", "/host/etc/sysctl.d", "/host/etc/modules-load.d", "/host/etc/udev/rules.d",
 			"/host/etc/cni/net.d", "/host/opt/cni/bin", "/host/var/lib/cni",
 		}, true},
 		{set("mode=fix", "host.writable={/etc/cni/net.d}", "securityContext.addCapabilities={CHOWN}"), "DaemonSet", "netmend", append(slices.Clone(fixing), "CHOWN"), []string{
-			"/host/proc", "/host/run/netmend", "/host/var/lib/netmend", "/host/run/xtables.lock", "/host/etc/cni/net.d",
+			"/host/proc", "/host/run", "/host/run/netmend", "/host/var/lib/netmend", "/host/etc/cni/net.d",
 		}, true},
 		{nil, "DaemonSet", "netmend-retire", fixing, []string{"/host"}, false},
 		{nil, "Job", "netmend-withdraw", nil, nil, true},

@@ -25,7 +25,7 @@ A node that says nothing is not healthy: it is unknown. What the other checks sa
   warning. A report is written when something changes, so that its age alone says nothing.
 - a report has no node: info
 
-**Fix.** ~kubectl -n netmend get pods -o wide~ shows whether netmend runs on the node, and its logs why it does not write.
+**Fix.** ~kubectl -n kube-system get pods -o wide -l app.kubernetes.io/name=netmend~ shows whether netmend runs on the node, and its logs why it does not write.
 
 **When it is no fault.** Nodes on which netmend is not meant to run, such as virtual ones.
 `,

@@ -21,7 +21,7 @@ Worth knowing when one node behaves as no other does. Findings of an older netme
 
 **What is judged.** The versions that nodes report. Nothing is wrong with different kernels, or with different versions of netmend while it is updated.
 
-**Fix.** ~kubectl -n netmend rollout status daemonset/netmend~ tells whether an update is still on its way.
+**Fix.** ~kubectl -n kube-system rollout status daemonset netmend~ tells whether an update is still on its way.
 `,
 	run: func(v *view) []Finding {
 		return slices.Concat(

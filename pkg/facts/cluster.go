@@ -103,6 +103,27 @@ type Endpoint struct {
 	Serving     bool       `json:"serving,omitempty"`
 	Terminating bool       `json:"terminating,omitempty"`
 	Node        string     `json:"node,omitempty"`
-	ForZones    []string   `json:"forZones,omitempty"` // hints
-	ForNodes    []string   `json:"forNodes,omitempty"`
+	*Hints                 // nil for none, as most have: there are very many endpoints
+}
+
+// Hints say for whom an endpoint is. Their methods may be called of none.
+type Hints struct {
+	ForZones []string `json:"forZones,omitempty"`
+	ForNodes []string `json:"forNodes,omitempty"`
+}
+
+// Zones are those that it is for; nil: it has no such hint.
+func (h *Hints) Zones() []string {
+	if h == nil {
+		return nil
+	}
+	return h.ForZones
+}
+
+// Nodes are those that it is for; nil: it has no such hint.
+func (h *Hints) Nodes() []string {
+	if h == nil {
+		return nil
+	}
+	return h.ForNodes
 }

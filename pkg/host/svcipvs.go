@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -44,7 +45,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 			return read{}, err
 		}
 		x := newSvcIPVS(list, r.options.Trace)
-		if err := x.context(r); err != nil {
+		if err := x.context(r, len(text) > os.Getpagesize()/2); err != nil {
 			return read{}, err
 		}
 		sum := r.hash.Sum64()

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,10 @@ type Access struct {
 
 	Cert, Key         []byte // PEM
 	CertFile, KeyFile string
+
+	Proxy  string   // address of an HTTP or SOCKS5 proxy; empty: what the environment says
+	As     string   // who to act as, if the credentials allow it; empty: their own user
+	Groups []string // of the one in As
 }
 
 // serviceAccount is where kubelet puts a pod's credentials.
@@ -61,6 +67,7 @@ type kubeconfig struct {
 			CA         []byte `json:"certificate-authority-data"`
 			ServerName string `json:"tls-server-name"`
 			Insecure   bool   `json:"insecure-skip-tls-verify"`
+			Proxy      string `json:"proxy-url"`
 			Extensions []struct {
 				Name      string          `json:"name"`
 				Extension json.RawMessage `json:"extension"`
@@ -70,14 +77,16 @@ type kubeconfig struct {
 	Users []struct {
 		Name string `json:"name"`
 		User struct {
-			Token     string `json:"token"`
-			TokenFile string `json:"tokenFile"`
-			CertFile  string `json:"client-certificate"`
-			Cert      []byte `json:"client-certificate-data"`
-			KeyFile   string `json:"client-key"`
-			Key       []byte `json:"client-key-data"`
-			Exec      *Login `json:"exec"`
-			Provider  any    `json:"auth-provider"`
+			Token     string   `json:"token"`
+			TokenFile string   `json:"tokenFile"`
+			CertFile  string   `json:"client-certificate"`
+			Cert      []byte   `json:"client-certificate-data"`
+			KeyFile   string   `json:"client-key"`
+			Key       []byte   `json:"client-key-data"`
+			As        string   `json:"as"`
+			Groups    []string `json:"as-groups"`
+			Exec      *Login   `json:"exec"`
+			Provider  any      `json:"auth-provider"`
 		} `json:"user"`
 	} `json:"users"`
 	Contexts []struct {
@@ -172,6 +181,7 @@ func (k *kubeconfig) access(dir string) (*Access, *Login, error) {
 	a := &Access{
 		Server: strings.TrimSuffix(c.Server, "/"), CA: c.CA, ServerName: c.ServerName, Insecure: c.Insecure, Token: u.Token, TokenFile: at(u.TokenFile),
 		Cert: u.Cert, Key: u.Key, CertFile: at(u.CertFile), KeyFile: at(u.KeyFile),
+		Proxy: c.Proxy, As: u.As, Groups: u.Groups,
 	}
 	if c.CAFile != "" && len(a.CA) == 0 {
 		ca, err := os.ReadFile(at(c.CAFile))
@@ -225,9 +235,17 @@ func (a *Access) transport() (*http.Transport, error) {
 		}
 	}
 	// A machine that is gone, or a path on the way, is noticed before a finding of old rules settles: 10 + 3*5 s.
+	proxy := http.ProxyFromEnvironment
+	if a.Proxy != "" {
+		u, err := url.Parse(a.Proxy)
+		if err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "socks5"}, u.Scheme) {
+			return nil, errors.New("proxy-url: it is no address such as https://proxy:3128 or socks5://proxy:1080")
+		}
+		proxy = http.ProxyURL(u)
+	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	return &http.Transport{
-		TLSClientConfig: t, DialContext: dialer.DialContext, Proxy: http.ProxyFromEnvironment, TLSHandshakeTimeout: 10 * time.Second,
+		TLSClientConfig: t, DialContext: dialer.DialContext, Proxy: proxy, TLSHandshakeTimeout: 10 * time.Second,
 		ResponseHeaderTimeout: 30 * time.Second, MaxIdleConns: 4, IdleConnTimeout: 30 * time.Second,
 	}, nil
 }
@@ -243,6 +261,12 @@ func (a *Access) authorize(r *http.Request) error {
 	}
 	if len(token) > 0 {
 		r.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	}
+	if a.As != "" {
+		r.Header.Set("Impersonate-User", a.As)
+		for _, g := range a.Groups {
+			r.Header.Add("Impersonate-Group", g)
+		}
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", "netmend")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -69,20 +68,12 @@ func (c *Client) Delete(ctx context.Context, path string) error {
 
 // Each reads a list page by page, and each item for itself, so that it is never in memory as a whole.
 func (c *Client) Each(ctx context.Context, path string, item func(json.RawMessage) error) error {
-	return c.EachOf(ctx, path, nil, item)
+	return c.EachLabelled(ctx, path, "", item)
 }
 
 // EachLabelled is Each of those that have a label; empty: all.
 func (c *Client) EachLabelled(ctx context.Context, path, label string, item func(json.RawMessage) error) error {
-	if label == "" {
-		return c.EachOf(ctx, path, nil, item)
-	}
-	return c.EachOf(ctx, path, url.Values{"labelSelector": {label}}, item)
-}
-
-// EachOf is Each of those that selectors leave.
-func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, item func(json.RawMessage) error) error {
-	return c.each(ctx, path, selectors, func(d *json.Decoder) error {
+	return c.each(ctx, path, label, func(d *json.Decoder) error {
 		var o json.RawMessage
 		if err := d.Decode(&o); err != nil {
 			return err
@@ -91,10 +82,12 @@ func (c *Client) EachOf(ctx context.Context, path string, selectors url.Values, 
 	})
 }
 
-// each is Each for the items that selectors leave, which item takes off the decoder.
-func (c *Client) each(ctx context.Context, path string, selectors url.Values, item func(*json.Decoder) error) error {
+// each is EachLabelled with items that are still on the decoder, which item takes them off.
+func (c *Client) each(ctx context.Context, path, label string, item func(*json.Decoder) error) error {
 	query := url.Values{"limit": {fmt.Sprint(pageSize)}}
-	maps.Copy(query, selectors)
+	if label != "" {
+		query.Set("labelSelector", label)
+	}
 	for {
 		var next string
 		err := c.answer(ctx, http.MethodGet, path, query, "", nil, func(body io.Reader) (err error) {

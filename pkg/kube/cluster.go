@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,11 +42,11 @@ func ReadCluster(ctx context.Context, a *Access, now time.Time, read func(object
 	var err1, err2, err3 error
 	var all sync.WaitGroup
 	all.Go(func() {
-		if err1 = r.list(ctx, &reports, reportsList, nodereport.Kind, nil); err1 != nil {
+		if err1 = r.list(ctx, &reports, reportsList, nodereport.Kind, ""); err1 != nil {
 			cancel() // the rest is of no use
 		}
 	})
-	all.Go(func() { err2 = r.list(ctx, &nodes, nodesList, kindNode, nil) })
+	all.Go(func() { err2 = r.list(ctx, &nodes, nodesList, kindNode, "") })
 	all.Go(func() { err3 = r.proxies(ctx, &pods) })
 	all.Wait()
 	switch {
@@ -71,7 +70,7 @@ func ReadCluster(ctx context.Context, a *Access, now time.Time, read func(object
 // proxies reads what there is of kube-proxy: the pods of its DaemonSet, or, where it has none, static ones, which have another label. To look for those too costs the API
 // server as much as it does to read all pods.
 func (r *clusterReader) proxies(ctx context.Context, into *view) error {
-	if err := r.list(ctx, into, daemonSetsList, kindDaemonSet, nil); err != nil {
+	if err := r.list(ctx, into, daemonSetsList, kindDaemonSet, ""); err != nil {
 		return err
 	}
 	label := "component"
@@ -80,7 +79,7 @@ func (r *clusterReader) proxies(ctx context.Context, into *view) error {
 			label = "k8s-app"
 		}
 	}
-	return r.list(ctx, into, proxyPodsList, kindPod, url.Values{"labelSelector": {label + "=kube-proxy"}})
+	return r.list(ctx, into, proxyPodsList, kindPod, label+"=kube-proxy")
 }
 
 type clusterReader struct {
@@ -90,10 +89,10 @@ type clusterReader struct {
 }
 
 // list reads one kind of objects into a view. A list that has to begin anew leaves nothing of the one before.
-func (r *clusterReader) list(ctx context.Context, into *view, path, kind string, selectors url.Values) error {
+func (r *clusterReader) list(ctx context.Context, into *view, path, kind, label string) error {
 	for attempt := 0; ; attempt++ {
 		var v view
-		err := r.client.each(ctx, path, selectors, func(d *json.Decoder) error {
+		err := r.client.each(ctx, path, label, func(d *json.Decoder) error {
 			if n := r.count.Add(1); r.read != nil && n%100 == 0 {
 				r.read(int(n))
 			}

@@ -39,7 +39,7 @@ func shop() *facts.Cluster {
 		},
 		Slices: []facts.EndpointSlice{{Name: "web-abcde", Service: "shop/web", Family: 4, Ports: []facts.EndpointPort{{Name: "http", Protocol: "tcp", Port: 8080}},
 			Endpoints: []facts.Endpoint{
-				{Addr: netip.MustParseAddr("10.244.1.2"), Ready: true, Serving: true, Node: "node1", ForZones: []string{"z1"}, ForNodes: []string{"node1"}},
+				{Addr: netip.MustParseAddr("10.244.1.2"), Ready: true, Serving: true, Node: "node1", Hints: &facts.Hints{ForZones: []string{"z1"}, ForNodes: []string{"node1"}}},
 				{Addr: netip.MustParseAddr("10.244.2.2"), Serving: true, Terminating: true, Node: "node2"},
 				{Addr: netip.MustParseAddr("10.244.2.3"), Ready: true, Serving: true},
 			}}},

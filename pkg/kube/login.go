@@ -65,6 +65,7 @@ type execCluster struct {
 	ServerName string          `json:"tls-server-name,omitempty"`
 	Insecure   bool            `json:"insecure-skip-tls-verify,omitempty"`
 	CA         []byte          `json:"certificate-authority-data,omitempty"`
+	Proxy      string          `json:"proxy-url,omitempty"`
 	Config     json.RawMessage `json:"config,omitempty"`
 }
 
@@ -86,7 +87,7 @@ func (l *Login) Run(ctx context.Context, a *Access, t Terminal) (*Access, error)
 	ask := execCredential{APIVersion: l.APIVersion, Kind: "ExecCredential"}
 	ask.Spec.Interactive = interactive
 	if l.Cluster {
-		ask.Spec.Cluster = &execCluster{Server: a.Server, ServerName: a.ServerName, Insecure: a.Insecure, CA: a.CA, Config: l.config}
+		ask.Spec.Cluster = &execCluster{Server: a.Server, ServerName: a.ServerName, Insecure: a.Insecure, CA: a.CA, Proxy: a.Proxy, Config: l.config}
 	}
 	info, err := json.Marshal(ask)
 	if err != nil {

@@ -3,6 +3,7 @@ package kube
 import (
 	"bytes"
 	"context"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,5 +96,37 @@ users: [{name: u, user: {exec: {apiVersion: client.authentication.k8s.io/v1beta1
 	}
 	if names, err := Contexts(config); err != nil || strings.Join(names, " ") != "c d" {
 		t.Errorf("Contexts = %v, %v", names, err)
+	}
+}
+
+// TestAccessOfPerson asks as somebody else, through a proxy.
+func TestAccessOfPerson(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config")
+	err := os.WriteFile(config, []byte(`{current-context: c, contexts: [{name: c, context: {cluster: k, user: u}}],
+clusters: [{name: k, cluster: {server: "https://192.0.2.1:6443", proxy-url: "socks5://192.0.2.9:1080"}}], users: [{name: u, user: {token: t, as: jane, as-groups: [a, b]}}]}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _, err := PersonKubeconfig(config, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := http.NewRequest(http.MethodGet, a.Server, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.authorize(r); err != nil || r.Header.Get("Impersonate-User") != "jane" || strings.Join(r.Header["Impersonate-Group"], " ") != "a b" {
+		t.Errorf("it asks with %v, %v; want as jane of two groups", r.Header, err)
+	}
+	way, err := a.transport()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err := way.Proxy(r); err != nil || u == nil || u.String() != "socks5://192.0.2.9:1080" {
+		t.Errorf("it goes by %v, %v; want the proxy", u, err)
+	}
+	a.Proxy = "proxy:3128"
+	if _, err := a.transport(); err == nil || !strings.Contains(err.Error(), "proxy-url") {
+		t.Errorf("a proxy without a scheme: %v; want an error", err)
 	}
 }

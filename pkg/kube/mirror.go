@@ -160,6 +160,13 @@ func (m *Mirror) whole() bool {
 	return !slices.ContainsFunc(m.sources, func(s source) bool { return s.must && !s.whole })
 }
 
+// HasNode says whether the API server knows the node by the name that the mirror was made for.
+func (m *Mirror) HasNode() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.nodes.list) > 0
+}
+
 // proxy is kube-proxy's pod as far as pods and DaemonSets may be seen; nil where not.
 func (m *Mirror) proxy(now time.Time) *facts.ProxyPod {
 	for _, s := range m.sources {

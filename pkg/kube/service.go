@@ -180,8 +180,8 @@ func endpointSlice(o *object, in intern) (s facts.EndpointSlice, ok bool, err er
 		if e.NodeName != nil {
 			out.Node = in.share(*e.NodeName)
 		}
-		if e.Hints != nil {
-			out.ForZones, out.ForNodes = in.hints(e.Hints.ForZones), in.hints(e.Hints.ForNodes)
+		if h := e.Hints; h != nil && len(h.ForZones)+len(h.ForNodes) > 0 {
+			out.Hints = &facts.Hints{ForZones: in.hints(e.Hints.ForZones), ForNodes: in.hints(e.Hints.ForNodes)}
 		}
 		s.Endpoints = append(s.Endpoints, out)
 	}

@@ -3,6 +3,7 @@ package nodereport
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -52,19 +53,19 @@ func plain(s *Status) Status {
 	return out
 }
 
-// Words is a text without its numbers: "+12 in 60s" and "+7 in 60s" are the same.
+// A number stands alone, with or without a unit. Those in names and addresses, as in eth0 and 10.0.0.1, are words.
+var (
+	tokens = regexp.MustCompile(`[^\s()\[\],;=+~"']+`)
+	number = regexp.MustCompile(`^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|%|[KMG]?i?B)?)+$`)
+)
+
+// Words is a text without its numbers: "+12 in 60s" and "+7 in 61.5s" are the same.
 func Words(s string) string {
-	var b strings.Builder
-	digits := false
-	for _, r := range s {
-		number := r >= '0' && r <= '9' || digits && r == '.'
-		if number && !digits {
-			b.WriteByte('#')
+	return tokens.ReplaceAllStringFunc(s, func(token string) string {
+		bare := strings.TrimRight(token, ".:!")
+		if !number.MatchString(bare) {
+			return token
 		}
-		if !number {
-			b.WriteRune(r)
-		}
-		digits = number
-	}
-	return b.String()
+		return "#" + token[len(bare):]
+	})
 }

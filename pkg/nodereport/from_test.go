@@ -261,6 +261,22 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+// TestWords tells what is counted from what is named.
+func TestWords(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"+12 in 60s", "+7 in 61.5s", true}, {"(5 of 9), 80% full.", "(6 of 10), 85% full.", true}, {"after 1m30s: 3", "after 2h0m: 4", true}, {"1 KiB", "2 KiB", true}, {"12MiB", "13MiB", true},
+		{"eth0 is wrong", "eth1 is wrong", false}, {"10.0.0.1 twice", "10.0.0.2 twice", false}, {"10.0.0.0/24", "10.0.0.0/25", false}, {"fd00::1", "fd00::2", false}, {"2001:db8::1", "2001:db8::2", false},
+		{"02:00:00:00:00:01", "02:00:00:00:00:02", false}, {"10.0.0.1:80", "10.0.0.1:81", false}, {"v1.2", "v1.3", false}, {"flannel.1", "flannel.2", false}, {"a 1", "b 1", false},
+	} {
+		if got := Words(tt.a) == Words(tt.b); got != tt.same {
+			t.Errorf("%q and %q are the same: %t; want %t", tt.a, tt.b, got, tt.same)
+		}
+	}
+}
+
 func TestGate(t *testing.T) {
 	settled := finding("service-rules-missing", "kube-proxy", "no rules", check.Critical)
 	unsettled := settled

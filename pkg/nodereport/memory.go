@@ -24,7 +24,9 @@ type Memory struct {
 	dropped    map[string]time.Time // by the tunnel's name: when it was seen last
 	suspected  map[string]time.Time
 	translated map[flow]time.Time
-	seen       *facts.Snapshot // the last
+	seen       *facts.Snapshot // the last, and what is known of its tunnels
+	tunnels    []checks.TunnelEvidence
+	more       int // tunnels
 }
 
 // subject tells findings apart.
@@ -67,8 +69,7 @@ func (m *Memory) ready() {
 	}
 }
 
-// See takes what the daemon knows now. It is cheap enough to be called for each state that the daemon publishes, which it must be: a window's counters are gone
-// with the next. s is nil before the first look.
+// See takes what the daemon knows now. It is to be called before [From], and at least once for each window of the counters. s is nil before the first look.
 func (m *Memory) See(d *status.Document, s *facts.Snapshot) {
 	m.ready()
 	now := d.At
@@ -82,8 +83,8 @@ func (m *Memory) See(d *status.Document, s *facts.Snapshot) {
 		return
 	}
 	m.seen = s
-	tunnels, _ := checks.Tunnels(s)
-	for _, e := range tunnels {
+	m.tunnels, m.more = checks.Tunnels(s)
+	for _, e := range m.tunnels {
 		if e.Dropped {
 			m.dropped[e.Tunnel.Name] = now
 		}

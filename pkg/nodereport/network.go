@@ -33,7 +33,10 @@ func (n *Network) read(s *facts.Snapshot, m *Memory) (pods []netip.Addr) {
 	n.PodCIDRs = podCIDRs(s)
 	under := map[*facts.Link]bool{}
 	var tunnels []Tunnel
-	known, unknown := checks.Tunnels(s)
+	known, unknown := m.tunnels, m.more
+	if m.seen != s {
+		known, unknown = checks.Tunnels(s)
+	}
 	for _, e := range known {
 		for _, u := range e.Under {
 			under[u] = true

@@ -19,7 +19,7 @@ func (e *endpoint) draining() bool { return e.of.Serving && e.of.Terminating }
 
 func (e *endpoint) same(f *endpoint) bool {
 	return e.local == f.local && e.of.Ready == f.of.Ready && e.of.Serving == f.of.Serving && e.of.Terminating == f.of.Terminating &&
-		slices.Equal(e.of.ForZones, f.of.ForZones) && slices.Equal(e.of.ForNodes, f.of.ForNodes)
+		slices.Equal(e.of.Zones(), f.of.Zones()) && slices.Equal(e.of.Nodes(), f.of.Nodes())
 }
 
 // endpointsOf collects the endpoints of a Service port in the order of their addresses, each address once (addEndpoints of endpointslicecache.go). An address
@@ -114,16 +114,16 @@ func (b *builder) hinted(list []endpoint) func(*endpoint) bool {
 		if !e.of.Ready {
 			continue
 		}
-		allNodes = allNodes && len(e.of.ForNodes) > 0
-		forNode = forNode || slices.Contains(e.of.ForNodes, b.Node)
-		allZones = allZones && len(e.of.ForZones) > 0
-		forZone = forZone || slices.Contains(e.of.ForZones, b.Zone)
+		allNodes = allNodes && len(e.of.Nodes()) > 0
+		forNode = forNode || slices.Contains(e.of.Nodes(), b.Node)
+		allZones = allZones && len(e.of.Zones()) > 0
+		forZone = forZone || slices.Contains(e.of.Zones(), b.Zone)
 	}
 	switch {
 	case allNodes && forNode:
-		return func(e *endpoint) bool { return slices.Contains(e.of.ForNodes, b.Node) }
+		return func(e *endpoint) bool { return slices.Contains(e.of.Nodes(), b.Node) }
 	case allZones && forZone:
-		return func(e *endpoint) bool { return slices.Contains(e.of.ForZones, b.Zone) }
+		return func(e *endpoint) bool { return slices.Contains(e.of.Zones(), b.Zone) }
 	}
 	return nil
 }

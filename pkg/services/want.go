@@ -147,9 +147,9 @@ func (b *builder) doubtOf(list []endpoint, certain, usesLocal bool) string {
 	switch {
 	case !certain:
 		return "EndpointSlices have different conditions for one address"
-	case b.Doubts.Node && (usesLocal || hint(func(e *facts.Endpoint) []string { return e.ForNodes })):
+	case b.Doubts.Node && (usesLocal || hint(func(e *facts.Endpoint) []string { return e.Nodes() })):
 		return "it is not known by which name the cluster knows this node"
-	case b.Doubts.Zone && hint(func(e *facts.Endpoint) []string { return e.ForZones }):
+	case b.Doubts.Zone && hint(func(e *facts.Endpoint) []string { return e.Zones() }):
 		return "this node's zone is not known"
 	}
 	return ""

@@ -40,14 +40,23 @@ func ep(text string) facts.Endpoint {
 		case "terminating":
 			e.Terminating = true
 		case "zone":
+			e.Hints = hints(e.Hints)
 			e.ForZones = append(e.ForZones, value)
 		case "node":
+			e.Hints = hints(e.Hints)
 			e.ForNodes = append(e.ForNodes, value)
 		default:
 			panic(w)
 		}
 	}
 	return e
+}
+
+func hints(h *facts.Hints) *facts.Hints {
+	if h == nil {
+		h = &facts.Hints{}
+	}
+	return h
 }
 
 func slice(eps ...string) facts.EndpointSlice {

@@ -69,7 +69,7 @@ func TestDaemonIsBelieved(t *testing.T) {
 		`"evidence":[{"fact":"peer's counter","got":"12","want":"0"}],"fixes":[{"title":"switch the offload off","advice":["ethtool -K flannel.1 tx off"]}]},`+
 		`{"check":"pod-mtu-mismatch","severity":"critical","on":{"netns":1,"index":3,"name":"eth0"},"message":"what was judged here is not the daemon's to say"},`+
 		`{"check":"ip-forward","severity":"critical","on":{"netns":1,"index":3,"name":"cni0"},"message":"not among the judged"}]}`)
-	add := call{plugin: "netmend", command: "ADD", pod: pod, args: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web"}
+	add := call{plugin: "netmend", command: "ADD", pod: pod, args: "K8S_POD_NAMESPACE=default;K8S_POD_NAME=web;K8S_POD_UID=5e8a-1"}
 	o, news := n.heard(add, netmend, told)
 	n.must(o)
 	if !strings.Contains(string(o.err), `"check":"tunnel-tx-checksum"`) || !strings.Contains(string(o.err), `"cached":["tunnel-tx-checksum"]`) {
@@ -80,7 +80,7 @@ func TestDaemonIsBelieved(t *testing.T) {
 			t.Errorf("it believes: %s", word)
 		}
 	}
-	for _, word := range []string{`{"netmend":1,"tell":{`, `"verdict":"warn"`, `"pod":"default/web"`, `"command":"ADD"`, `"check":"tunnel-tx-checksum"`} {
+	for _, word := range []string{`{"netmend":1,"tell":{`, `"verdict":"warn"`, `"pod":"default/web"`, `"podUID":"5e8a-1"`, `"command":"ADD"`, `"check":"tunnel-tx-checksum"`} {
 		if !strings.Contains(news, word) {
 			t.Errorf("the daemon is told %s; want %s in it", news, word)
 		}

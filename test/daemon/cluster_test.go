@@ -45,7 +45,8 @@ func TestTruth(t *testing.T) {
 	n := c.Join("truth")
 	c.CreateWeb(n.Name, "10.244.5.2", "10.244.5.3")
 	p := c.Proxy(n, facts.ModeNFTables)
-	d := newDaemon(t, n, "audit", "kubernetes: {access: "+c.Kubeconfig()+", node: "+n.Name+", report: false, condition: false, events: false}",
+	kubeconfig := c.Kubeconfig()
+	d := newDaemon(t, n, "audit", "kubernetes: {access: "+kubeconfig+", node: "+n.Name+", report: false, condition: false, events: false}",
 		"checks: {"+staleRules+": {settle: 2s}}").start()
 	d.ready()
 	d.healed(status.Kubernetes)
@@ -92,7 +93,9 @@ func TestTruth(t *testing.T) {
 		t.Errorf("an API server that was away makes findings: %s", describe(s))
 	}
 
-	d.configure("audit", "kubernetes: {access: /nowhere/kubeconfig}") // another one
+	d.configure("audit", "kubernetes: {access: "+kubeconfig+", node: nobody}") // another one
+	d.untilCondition(status.Kubernetes, false, "the cluster has no Node nobody")
+	d.configure("audit", "kubernetes: {access: /nowhere/kubeconfig}")
 	d.untilCondition(status.Kubernetes, false, "/nowhere/kubeconfig: no such file")
 	d.configure("audit") // none
 	d.until("Kubernetes to be forgotten", func(s *status.Document) string {

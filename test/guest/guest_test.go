@@ -51,7 +51,7 @@ func TestGuest(t *testing.T) {
 	if err := lab.Build(plugin, "./plugins/netmend"); err != nil {
 		t.Fatal(err)
 	}
-	want := append(listTests(t, inside, "."), listTests(t, nodes, nodeTests)...)
+	want := append(listTests(t, inside, "^Test"), listTests(t, nodes, nodeTests)...)
 	kernel := lab.Cache(t, "kernel")
 	err := image(initrd, kernel, map[string]string{
 		"usr/bin/inside":      inside,

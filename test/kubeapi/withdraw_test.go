@@ -1,10 +1,8 @@
 package kubeapi
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -59,18 +57,9 @@ func TestWithdraw(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := json.Marshal(object{"current-context": "c", "contexts": []object{{"name": "c", "context": object{"cluster": "c", "user": "u"}}},
-		"clusters": []object{{"name": "c", "cluster": object{"server": "https://10.99.0.1:6443", "insecure-skip-tls-verify": true}}},
-		"users":    []object{{"name": "u", "user": object{"token": decode(t, string(made), "status", "token")}}}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kubeconfig := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(kubeconfig, config, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	config := kubeconfig(t, decode(t, string(made), "status", "token").(string))
 	withdraw := func(timeout string) (string, error) {
-		out, err := c.NS.Command(os.Getenv("NETMENDCTL"), "withdraw", "--kubeconfig", kubeconfig, "--remove="+namespace+"/netmend", "--retired="+namespace+"/netmend-retire",
+		out, err := c.NS.Command(os.Getenv("NETMENDCTL"), "withdraw", "--kubeconfig", config, "--remove="+namespace+"/netmend", "--retired="+namespace+"/netmend-retire",
 			"--timeout="+timeout).CombinedOutput()
 		return string(out), err
 	}

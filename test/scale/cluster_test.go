@@ -2,7 +2,6 @@ package scale
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/netmend/netmend/pkg/nodereport"
 	"github.com/netmend/netmend/test/e2e/lab"
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -59,26 +57,6 @@ func chanOf(n int) chan int {
 	return c
 }
 
-// installCRD makes the API server know of reports, by the file of the Helm chart.
-func installCRD(t *testing.T, c *lab.Cluster) {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(lab.Source(), "deploy/helm/netmend/crds/nodenetworkreports.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var crd object
-	if err := yaml.Unmarshal(text, &crd); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Do("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd); err != nil {
-		t.Fatal(err)
-	}
-	lab.WaitFor(t, 30*time.Second, "the reports' list", func() (bool, string) {
-		_, err := c.Do("GET", "/apis/"+nodereport.APIVersion+"/"+nodereport.Resource, nil)
-		return err == nil, fmt.Sprint(err)
-	})
-}
-
 // kubeconfig writes a file whose user logs in by a program.
 func kubeconfig(t *testing.T) string {
 	t.Helper()
@@ -116,7 +94,7 @@ func TestCluster(t *testing.T) {
 	if r := runIn(t, c, program, "cluster", "--kubeconfig", config); r.code != 2 || !strings.Contains(r.err, "netmend is not installed on it") {
 		t.Fatalf("without the resource: %d %s", r.code, r.err)
 	}
-	installCRD(t, c)
+	c.KnowReports()
 	fill(t, c)
 
 	plugin := filepath.Join(t.TempDir(), "kubectl-netmend")

@@ -57,10 +57,10 @@ func (r *redactor) slice(s *facts.EndpointSlice) {
 		e := &s.Endpoints[i]
 		r.addr(&e.Addr)
 		r.node(&e.Node)
-		for j := range e.ForZones {
+		for j := range e.Zones() {
 			r.word(&e.ForZones[j])
 		}
-		for j := range e.ForNodes {
+		for j := range e.Nodes() {
 			r.node(&e.ForNodes[j])
 		}
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/kube"
-	"github.com/netmend/netmend/pkg/nodereport"
 	"github.com/netmend/netmend/pkg/status"
 )
 
@@ -72,12 +71,11 @@ type Herald struct {
 	log  *slog.Logger
 	wake chan struct{}
 
-	mu     sync.Mutex
-	say    Say
-	doc    *status.Document
-	facts  *facts.Snapshot
-	memory nodereport.Memory
-	news   []status.Report
+	mu    sync.Mutex
+	say   Say
+	doc   *status.Document
+	facts *facts.Snapshot
+	news  []status.Report
 
 	told // of the goroutine of Run
 }
@@ -103,7 +101,6 @@ func New(o Options) (*Herald, error) {
 func (h *Herald) Feed(d *status.Document, s *facts.Snapshot) {
 	h.mu.Lock()
 	h.doc, h.facts = d, s
-	h.memory.See(d, s)
 	h.mu.Unlock()
 	h.stir()
 }

@@ -217,6 +217,28 @@ func TestNew(t *testing.T) {
 	}
 }
 
+// TestDifferences tells what has changed of a node's findings.
+func TestDifferences(t *testing.T) {
+	f := func(name, message string, s check.Severity) nodereport.Finding {
+		return nodereport.Finding{Check: name, Object: "x", Severity: s, Message: message}
+	}
+	was := []nodereport.Finding{f("gone", "m", check.Critical), f("worse", "m", check.Warning), f("other", "eth0 is wrong", check.Warning), f("number", "5 lost", check.Warning), f("info", "m", check.Info)}
+	is := []nodereport.Finding{f("worse", "m", check.Critical), f("other", "eth1 is wrong", check.Warning), f("number", "7 lost", check.Warning), f("new", "m", check.Warning), f("info2", "m", check.Info)}
+	d := document()
+	d.Resolved = []status.Finding{{Check: "gone", Where: "y", By: "fix 1"}, {Check: "gone", Where: "x", By: "fix 2"}}
+	var got []string
+	for _, n := range differences(involved{}, was, &view{doc: d, all: is}) {
+		got = append(got, fmt.Sprint(n.reason, " ", n.warning, " ", n.message))
+	}
+	want := `NetworkFaultChanged true worse on x: critical: m
+NetworkFaultChanged true other on x: warning: eth1 is wrong
+NetworkFaultFound true new on x: warning: m
+NetworkFaultGone false gone on x: it is gone, by fix 2`
+	if s := strings.Join(got, "\n"); s != want {
+		t.Errorf("differences:\n%s\nwant\n%s", s, want)
+	}
+}
+
 // TestEventsAway keeps what is worth telling when nobody hears for long, and in bounds.
 func TestEventsAway(t *testing.T) {
 	e := newEventState()

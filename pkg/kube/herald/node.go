@@ -123,8 +123,6 @@ func (h *Herald) recall(v *view) {
 	}
 	h.said, h.findings = &was.Status, was.Status.Findings
 	h.events.baseline = true
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.memory.Recall(&was.Status, v.doc.At)
-	v.status, v.all = nodereport.From(v.doc, v.facts, &h.memory), nodereport.Findings(v.doc, &h.memory)
+	v.make(&h.memory)
 }

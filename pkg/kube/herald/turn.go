@@ -21,6 +21,7 @@ type told struct {
 	now  time.Time // of this turn
 	next time.Time // when the next one is due
 
+	memory   nodereport.Memory
 	node     nodeObject // as it was seen last; without a uid: never
 	lookAt   time.Time
 	recalled bool // what an earlier process has told was looked up
@@ -79,16 +80,21 @@ type duty struct {
 func (h *Herald) turn(ctx context.Context) time.Duration {
 	h.now = time.Now()
 	h.next = h.now.Add(longest)
-	if h.now.Before(h.calm) {
-		return h.calm.Sub(h.now)
-	}
 	v := h.latest()
-	if v == nil {
-		return longest
-	}
 	if v.say.Events {
 		h.events.hear(v.news)
 	}
+	if v.doc == nil {
+		return longest
+	}
+	h.memory.See(v.doc, v.facts) // also while nobody can be told: what is seen in one window is gone with the next
+	if h.now.Before(h.calm) {
+		return h.calm.Sub(h.now)
+	}
+	if d := v.doc; d.State == status.Stopping || !nodereport.Told(d.State) && h.now.Sub(d.Started) < h.pace.Starting {
+		return longest // a daemon that has just begun, or ends, leaves standing what it has said
+	}
+	v.make(&h.memory)
 	if !h.attend(ctx, v) {
 		h.lookAt = time.Time{}
 		h.sooner(h.calm)
@@ -157,18 +163,18 @@ func (h *Herald) sooner(at time.Time) {
 	}
 }
 
-// latest is what is to be told now; nil where there is nothing to tell: a daemon that has just begun, or ends, leaves standing what it has said.
+// latest takes what others have handed over.
 func (h *Herald) latest() *view {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	d := h.doc
-	if d == nil || d.State == status.Stopping || !nodereport.Told(d.State) && h.now.Sub(d.Started) < h.pace.Starting {
-		return nil
-	}
-	v := &view{say: h.say, doc: d, facts: h.facts, news: h.news}
+	v := &view{say: h.say, doc: h.doc, facts: h.facts, news: h.news}
 	h.news = nil
-	v.status, v.all, v.gate = nodereport.From(d, h.facts, &h.memory), nodereport.Findings(d, &h.memory), nodereport.GateOf(d, h.facts)
 	return v
+}
+
+// make finds out what the node says.
+func (v *view) make(m *nodereport.Memory) {
+	v.status, v.all, v.gate = nodereport.From(v.doc, v.facts, m), nodereport.Findings(v.doc, m), nodereport.GateOf(v.doc, v.facts)
 }
 
 // judge finds out whether what would be said is another thing than what was, and has been for long enough.

@@ -19,7 +19,7 @@ const conflist = `{"name":"cbr0","cniVersion":"1.0.0","plugins":[{"type":"flanne
 // retire runs netmendctl retire for a node.
 func retire(t *testing.T, n *lab.Node, args ...string) string {
 	t.Helper()
-	out, err := n.Command(os.Getenv("NETMENDCTL"), append([]string{"retire", "--root", n.Root, "--wait", "5s"}, args...)...).CombinedOutput()
+	out, err := n.Command(os.Getenv("NETMENDCTL"), append([]string{"retire", "--root", n.Root, "--wait", "5s", "--made", "/etc/udev/rules.d", "--made", "/etc/cni/net.d"}, args...)...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("retire %q: %v: %s", args, err, out)
 	}
@@ -76,6 +76,9 @@ func TestRetire(t *testing.T) {
 		}
 		mend(t, n, 0, "fix", "--yes", "--check", "tunnel-tx-checksum")
 		n.Write("run/netmend/node-state", "{}")
+		if err := os.MkdirAll(filepath.Join(n.Root, "etc/udev/rules.d"), 0o755); err != nil { // as kubelet does for a pod
+			t.Fatal(err)
+		}
 		connects(t, f, false)
 	}
 
