@@ -46,16 +46,11 @@ failSwapOn: false
 // files of this machine that a node has too.
 const ownFiles = "alternatives passwd group nsswitch.conf protocols services os-release debian_version iproute2"
 
-// distribution are directories and a file that nodes have, which kubelet would make for netmend's pod, and leave.
-func distribution(root string) string {
-	return root + "/etc/sysctl.d " + root + "/etc/modules-load.d " + root + "/etc/udev/rules.d; touch " + root + "/run/xtables.lock"
-}
-
 // newMachine makes a node's machine: what an installer has put there before it meets a cluster.
 func newMachine(t *testing.T, n *lab.Node, c *lab.Managed) *lab.Machine {
 	t.Helper()
 	if _, err := lab.Shell("cd /etc; for f in " + ownFiles + "; do [ ! -e $f ] || cp -a $f " + n.Root + "/etc/; done; " +
-		"mkdir -p " + n.Root + "/opt/kubernetes " + n.Root + "/etc/kubernetes " + distribution(n.Root) + "; ln -sfn /run " + n.Root + "/var/run"); err != nil {
+		"mkdir -p " + n.Root + "/opt/kubernetes " + n.Root + "/etc/kubernetes; ln -sfn /run " + n.Root + "/var/run"); err != nil {
 		t.Fatal(err)
 	}
 	n.Write("etc/hosts", "127.0.0.1 localhost\n127.0.1.1 %s\n", n.Name)
