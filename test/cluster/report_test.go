@@ -37,7 +37,7 @@ func has(r *nodereport.Report, name string, least check.Severity) string {
 	return "no " + name
 }
 
-// condition is what the condition of a node says, and why; empty for none.
+// untilCondition waits until netmend's condition of a node has this status and reason; empty: until there is none.
 func (c *cluster) untilCondition(w *worker, want string) {
 	c.t.Helper()
 	c.until("the condition of "+w.Name, want, "get", "node", w.Name, "-o", `jsonpath={range .status.conditions[?(@.type=="NetworkMisconfigured")]}{.status} {.reason}{end}`)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-var lingering = flag.Duration("linger", 0, "how long a cluster stays on which something failed, for somebody to look at")
+var lingering = flag.Duration("linger", 0, "how long the cluster stays at the end, for somebody to look at")
 
 // TestCluster is the life of netmend on a cluster. Each step needs those before it.
 func TestCluster(t *testing.T) {
@@ -42,12 +42,11 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// linger shows and keeps a cluster on which something failed.
+// linger shows a cluster on which something failed, and keeps any for as long as was asked for.
 func (c *cluster) linger() {
-	if !c.t.Failed() {
-		return
+	if c.t.Failed() {
+		c.t.Log(c.netmendState())
 	}
-	c.t.Log(c.netmendState())
 	if *lingering == 0 {
 		return
 	}

@@ -1,3 +1,4 @@
+#!/bin/bash
 # Becomes the first process of a node: ROOT is the directory of the node's own files, NAME its name, NETNS its network namespace, GROUP the name of its
 # control groups. It runs in the control groups and namespaces that machine.go has made, and ends with the node.
 set -eu
