@@ -16,7 +16,7 @@ step() { # name, command...
 # Those that build nodes and boot a kernel are their own steps: they measure time and must not share the processors with each other.
 units() {
 	local packages
-	packages=$($go list ./... | grep -v -e /test/e2e -e /test/services -e /test/cni -e /test/daemon -e /test/cri -e /test/guest -e /test/bench -e /test/demo -e /test/kubeapi -e /test/scale -e /test/cluster) || return 1
+	packages=$($go list ./... | grep -v -e /test/e2e -e /test/services -e /test/cni -e /test/daemon -e /test/cri -e /test/guest -e /test/bench -e /test/demo -e /test/kubeapi -e /test/herald -e /test/scale -e /test/cluster) || return 1
 	# shellcheck disable=SC2086 # a list of packages
 	CGO_ENABLED=1 $go test -race -timeout 10m $packages
 }
@@ -29,7 +29,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	for what in kubernetes cluster cni kernel; do
 		step "cache of $what" scripts/cache.sh "$what"
 	done
-	step "nodes in network namespaces" "$go" test -count=1 -timeout 25m ./test/e2e/... ./test/services/... ./test/kubeapi ./test/cni/... ./test/cri/...
+	step "nodes in network namespaces" "$go" test -count=1 -timeout 25m ./test/e2e/... ./test/services/... ./test/kubeapi ./test/herald ./test/cni/... ./test/cri/...
 	step "the daemon on nodes in network namespaces" "$go" test -count=1 -timeout 30m ./test/daemon
 	step "5,000 nodes in a real API server" "$go" test -count=1 -timeout 25m ./test/scale
 	step "a cluster" "$go" test -count=1 -timeout 25m ./test/cluster

@@ -33,8 +33,7 @@ func newWithdraw(e *env) *cobra.Command {
 --remove their DaemonSet is deleted first, and with --retired it waits until the pods of another one, which run netmendctl retire, are ready on every node that
 is. The chart does all of this before helm uninstall removes anything else.
 
-It ends with 0 where nothing is left in the cluster, and 2 where it could not do what was asked. Nodes that are not ready cannot be cleaned: it names them, and
-does not wait for them.`,
+It ends with 0 where nothing is left in the cluster, and 2 where it could not do what was asked. Nodes that stay not ready cannot be cleaned: it waits for them for half of --timeout, at most 90 s, goes on without them, and names them.`,
 		Example: `  netmendctl withdraw --kubeconfig ~/.kube/config
   netmendctl withdraw --remove kube-system/netmend --retired kube-system/netmend-retire`,
 		Args: noArguments,
@@ -48,6 +47,9 @@ does not wait for them.`,
 	flags.DurationVar(&w.timeout, "timeout", 4*time.Minute, "give up after this `TIME`")
 	return c
 }
+
+// awayPatience is how long a node may be not ready, at most half of the time that there is.
+const awayPatience = 90 * time.Second
 
 func (w *withdrawCommand) run(ctx context.Context) error {
 	remove, err := w.set("--remove", w.remove)
@@ -74,7 +76,7 @@ func (w *withdrawCommand) run(ctx context.Context) error {
 	}
 	var away []string
 	if retired != nil {
-		p, err := depart.Await(ctx, c, *retired)
+		p, err := depart.Await(ctx, c, *retired, min(awayPatience, w.timeout/2))
 		if errors.Is(err, context.DeadlineExceeded) {
 			return fmt.Errorf("after %s %d of %d nodes are clean, and these are not: %s: see the pods of DaemonSet %s: %w",
 				w.timeout, p.Done, p.Desired, strings.Join(p.Waiting, ", "), retired, err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -29,6 +30,7 @@ type cluster struct {
 	health *apiHealth
 	wanted
 
+	goal int64             // of memory; it belongs to what follows the API server
 	now  config.Kubernetes // that is; it belongs to run, as what follows
 	stop func()            // nil: nothing is followed
 }
@@ -73,6 +75,7 @@ func (c *cluster) end() {
 		c.stop = nil
 		c.agent.SetTruth(nil)
 		c.health.forget(partServices)
+		c.weigh(0)
 	}
 }
 
@@ -131,7 +134,16 @@ func (c *cluster) tell(m *kube.Mirror, node string) {
 	case m.Whole():
 		c.health.set(partServices, nil)
 	}
+	c.weigh(m.Size())
 	c.agent.TruthChanged()
+}
+
+// weigh lets the collector of memory begin to work harder later, by what is kept of a cluster: near its goal it would do nothing else.
+func (c *cluster) weigh(kept int64) {
+	if goal := memoryGoal + kept>>20<<20; goal != c.goal { // in whole MiB
+		c.goal = goal
+		debug.SetMemoryLimit(goal)
+	}
 }
 
 // accessTo finds the credentials.

@@ -117,9 +117,7 @@ func (l *loop) looksAtTruth(now time.Time) {
 // compared plans the next comparison after one, where that could not judge everything yet.
 func (l *loop) compared(j *job, now time.Time) {
 	l.truth.pace.done(j.began, now)
-	if r := j.s.ServiceRules; r != nil && len(r.Paths) > manyPaths {
-		freeMemory() // to compare so many takes megabytes, for a moment
-	}
+	l.tidy()
 	c, p := j.s.Intent.Cluster, j.s.Proxy
 	if c == nil || c.Unheard != "" || j.s.ServiceRules == nil {
 		return
@@ -133,6 +131,13 @@ func (l *loop) compared(j *job, now time.Time) {
 	}
 	if slices.ContainsFunc(c.Recent, func(r facts.ServiceChange) bool { return r.Age <= most }) {
 		l.lookAtTruth(now.Add(l.writing()), "Kubernetes")
+	}
+}
+
+// tidy gives memory back at once where so much is kept that there should be little beside it: to compare very many rules takes megabytes, for a moment.
+func (l *loop) tidy() {
+	if r := l.mind.now.ServiceRules; r != nil && len(r.Paths) > manyPaths {
+		freeMemory()
 	}
 }
 

@@ -203,4 +203,5 @@ func (l *loop) window(j *job) {
 	l.changed = l.conditions.set(l.clock(), status.CounterWindow, message) || l.changed
 	l.mind.grew(s, counted(j.without), j.reading, j.began)
 	l.tally(j.began, "window", false)
+	l.tidy()
 }

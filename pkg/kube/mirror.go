@@ -47,6 +47,13 @@ const (
 	comeback = time.Minute
 )
 
+// Bytes that one takes with one port, one address and its names, on a machine of 64 bits.
+const (
+	sizeService  = 288
+	sizeSlice    = 224
+	sizeEndpoint = 56
+)
+
 // NewMirror prepares a mirror for a node. changed is called, from several goroutines, whenever something is not as it was; it must not block. now is the clock.
 func NewMirror(a *Access, node string, now func() time.Time, changed func()) (*Mirror, error) {
 	client, err := NewClient(a)
@@ -165,6 +172,17 @@ func (m *Mirror) HasNode() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.nodes.list) > 0
+}
+
+// Size is about how many bytes are kept.
+func (m *Mirror) Size() int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	size := len(m.services.list) * sizeService
+	for i := range m.slices.list {
+		size += sizeSlice + len(m.slices.list[i].Endpoints)*sizeEndpoint
+	}
+	return int64(size)
 }
 
 // proxy is kube-proxy's pod as far as pods and DaemonSets may be seen; nil where not.

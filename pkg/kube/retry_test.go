@@ -174,7 +174,11 @@ func TestRecent(t *testing.T) {
 	is := func(want string) func() bool { return func() bool { return strings.Join(recent(), ", ") == want } }
 	eventually(t, "the lists, in which nothing is a change", is(""))
 	s.put(servicesPath, serviceText("s1", "10.96.0.2"))
+	before := m.Size()
 	eventually(t, "a new Service", is("shop/s1 0"))
+	if before != sizeService && before != 2*sizeService || m.Size() != 2*sizeService {
+		t.Errorf("the size was %d and is %d; want %d", before, m.Size(), 2*sizeService)
+	}
 	c.pass(10 * time.Second)
 	eventually(t, "the change to be old", is("shop/s1 10"))
 	c.pass(facts.RecentFor * time.Second)

@@ -75,7 +75,7 @@ func TestWithdraw(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{"2 of 3 nodes are clean.\nReports, conditions and taints of 3 nodes are taken back.\nNot ready, and therefore not clean: down.", "of 0 nodes are taken back"} {
-		if out, err = withdraw("60s"); err != nil || !strings.Contains(out, want) {
+		if out, err = withdraw("20s"); err != nil || !strings.Contains(out, want) {
 			t.Errorf("run %d: %v: %s; want %s", i, err, out, want)
 		}
 	}

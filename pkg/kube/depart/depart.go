@@ -101,18 +101,19 @@ func (p *Progress) Over() bool {
 	return p.Known && p.Done+len(p.Away) >= p.Desired && len(p.Waiting) == 0
 }
 
-// Await waits until each node that can have one has a ready pod of the DaemonSet. What it saw last is given with an error too: that of the context. An API server
-// that does not answer is asked again.
-func Await(ctx context.Context, c *kube.Client, s Set) (p Progress, err error) {
+// Await waits until each node that can have one has a ready pod of the DaemonSet. For nodes that are not ready it waits as long as its patience lasts: many are
+// so for a moment only, as when kubelet is restarted. What it saw last is given with an error too: that of the context. An API server that does not answer is asked
+// again.
+func Await(ctx context.Context, c *kube.Client, s Set, patience time.Duration) (p Progress, err error) {
 	var last error
-	for {
+	for begin := time.Now(); ; {
 		now, err := look(ctx, c, s)
 		if err == nil {
 			p, last = now, nil
 		} else if last = err; kube.Refused(err) {
 			return p, err
 		}
-		if last == nil && p.Over() {
+		if last == nil && p.Over() && (len(p.Away) == 0 || time.Since(begin) >= patience) {
 			return p, nil
 		}
 		select {

@@ -25,6 +25,8 @@ const (
 	nodeEvery = time.Minute
 	podBurst  = 20
 	podEvery  = 10 * time.Second
+
+	enough = 3 // events of pods that are refused in a row
 )
 
 // eventState is the events that wait, and those that were told.
@@ -35,6 +37,7 @@ type eventState struct {
 	node     *rate.Limiter
 	pods     *rate.Limiter
 	more     int  // of the node that there was no token for
+	refused  int  // in a row
 	baseline bool // it is known what an earlier process has told
 	begun    bool // the first comparison was made
 }
@@ -103,14 +106,21 @@ func (h *Herald) tellEvents(ctx context.Context, v *view) error {
 				continue
 			}
 			e.waiting[0].paid = true
-			if err := h.write(ctx, &n); err != nil {
-				if !kube.Refused(err) {
-					return err
-				}
-				// It may be this one that is refused, as in a namespace that ends: the next time the others have their turn.
-				e.waiting = slices.Delete(e.waiting, 0, 1)
+			err := h.write(ctx, &n)
+			if err != nil && !kube.Refused(err) {
 				return err
 			}
+			e.waiting = slices.Delete(e.waiting, 0, 1)
+			if err == nil {
+				e.refused = 0
+				continue
+			}
+			// It may be this one that is refused, as in a namespace that ends. Several in a row are all.
+			if e.refused++; n.about.Kind != "Pod" || e.refused >= enough {
+				return err
+			}
+			h.log.Debug("event refused", "pod", n.about.Namespace+"/"+n.about.Name, "error", err)
+			continue
 		}
 		e.waiting = e.waiting[1:]
 	}

@@ -42,16 +42,20 @@ func BenchmarkServiceRulesIPVS(b *testing.B) {
 func serviceRules(b *testing.B, count int) time.Duration {
 	ns := lab.NewNS(b, "rules")
 	loadServers(b, ns, count)
+	defer ns.Sh("ipvsadm -C") // a namespace that is deleted lives on for a while, and its servers disturb the list of the next
 	var ours, theirs, busy []time.Duration
 	resident := int64(0)
 	for range rulesRounds {
 		var wall, used, differences, kib, again int64
-		out, err := exec.Command("rules", ns.Path, "ipvs", fmt.Sprint(count), fmt.Sprint(rulesEndpoints)).Output()
+		cmd := exec.Command("rules", ns.Path, "ipvs", fmt.Sprint(count), fmt.Sprint(rulesEndpoints))
+		var errs bytes.Buffer
+		cmd.Stderr = &errs
+		out, err := cmd.Output()
 		if err == nil {
 			_, err = fmt.Sscan(string(out), &wall, &used, &differences, &kib, &again)
 		}
 		if err != nil || differences != 0 {
-			b.Fatalf("rules printed %q: %v; want no differences", out, err)
+			b.Fatalf("rules printed %q: %v: %s; want no differences", out, err, errs.String())
 		}
 		ours, busy, resident = append(ours, time.Duration(wall)), append(busy, time.Duration(used)), max(resident, kib)
 		err = ns.Do(func() error {
