@@ -59,7 +59,6 @@ func newCluster(t *testing.T, archives ...string) *cluster {
 	for _, w := range c.workers {
 		c.until(w.Name+" to be ready", "True", "get", "node", w.Name, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 	}
-	t.Cleanup(c.linger) // and then the others
 	return c
 }
 

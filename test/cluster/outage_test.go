@@ -38,12 +38,14 @@ func (c *cluster) testOutage() {
 		c.t.Error("the API server was not away")
 	}
 	c.StartServer()
+	back := time.Now()
 	c.untilReport(w, "what happened meanwhile", func(r *nodereport.Report) string {
 		if r.Status.Mended != mended+1 {
 			return fmt.Sprintf("%d fixes are in force; want one more than %d", r.Status.Mended, mended)
 		}
 		return has(r, "pod-mtu-mismatch", check.Warning)
 	})
+	c.t.Logf("after an outage of %s the report caught up in %.1f s", *outage, time.Since(back).Seconds())
 	c.untilDescribed("node", w.Name, "NetworkFaultFound", "pod-mtu-mismatch")
 	w.Sh("ip link set flannel.1 mtu 1450")
 	c.untilReport(w, "that it is well", func(r *nodereport.Report) string {
@@ -56,6 +58,7 @@ func (c *cluster) testOutage() {
 		c.until(w.Name+" to be ready", "True", "get", "node", w.Name, "-o", `jsonpath={.status.conditions[?(@.type=="Ready")].status}`)
 		c.untilCondition(w, "False NetworkProven")
 	}
+	c.t.Logf("and everything was as before in %.1f s", time.Since(back).Seconds())
 	c.sameDaemon(w, daemon)
 }
 

@@ -12,6 +12,7 @@ var lingering = flag.Duration("linger", 0, "how long the cluster stays at the en
 // TestCluster is the life of netmend on a cluster. Each step needs those before it.
 func TestCluster(t *testing.T) {
 	c := newCluster(t, netmendImage(t))
+	defer c.linger() // before anything is taken away
 	for _, step := range []struct {
 		name string
 		run  func(*cluster)
