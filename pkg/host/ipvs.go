@@ -21,22 +21,46 @@ const maxIPVS = 1 << 18
 
 // IPVS reads the virtual servers of the calling thread's namespace from /proc/net/ip_vs. It must be called inside Do. A kernel without the file has no
 // IPVS, or has its module not loaded. The file is preferred to the netlink family of that name because asking for the family by its name
-// loads the module (genetlink's ctrl_getfamily), because it holds servers and destinations in one go, and because it needs no privilege.
+// loads the module (genetlink's ctrl_getfamily), because it holds servers and destinations in one go, and because a short one needs no privilege.
 // Servers that are found by a firewall mark have no address and are left out.
 func (n *NS) IPVS() (*facts.IPVS, error) {
+	v, err := whole(n.readIPVS)
+	if err != nil {
+		return nil, fmt.Errorf("read IPVS: %w", err)
+	}
+	return v, nil
+}
+
+func (n *NS) readIPVS() (*facts.IPVS, error) {
 	f, err := os.Open(n.procNet("ip_vs"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &facts.IPVS{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read IPVS: %w", err)
+		return nil, err
 	}
 	defer f.Close()
 	v, err := parseIPVS(f)
 	if err != nil {
-		return nil, fmt.Errorf("read IPVS: %w", err)
+		return nil, err
 	}
-	return v, nil
+	read, err := f.Seek(0, io.SeekCurrent)
+	if err != nil || !ipvsPages(int(read)) {
+		return v, err
+	}
+	servers, err := ipvsTimeouts()
+	if err == nil && len(servers) != len(v.Servers) {
+		err = partIPVS(len(v.Servers), len(servers))
+	}
+	return v, err
+}
+
+// ipvsPages says whether a list of virtual servers of so many bytes may lack some: where it takes several pages, the kernel counts the servers of all network
+// namespaces to know where to go on, and passes over some of this one's (ip_vs_info_seq_next; seen on Linux 6.1).
+func ipvsPages(text int) bool { return text > os.Getpagesize()/2 }
+
+func partIPVS(read, of int) error {
+	return fmt.Errorf("/proc/net/ip_vs has %d of %d virtual servers, as it may where other network namespaces have some too: %w", read, of, ErrInterrupted)
 }
 
 // parseIPVS reads the text of /proc/net/ip_vs: three lines of head, then a line for each server and one that starts with "->" for each of its

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
-	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -45,7 +44,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 			return read{}, err
 		}
 		x := newSvcIPVS(list, r.options.Trace)
-		if err := x.context(r, len(text) > os.Getpagesize()/2); err != nil {
+		if err := x.context(r, ipvsPages(len(text))); err != nil {
 			return read{}, err
 		}
 		sum := r.hash.Sum64()

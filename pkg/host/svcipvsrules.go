@@ -47,8 +47,7 @@ func newSvcIPVS(list []virtualServer, trace bool) *svcIPVS {
 	return &svcIPVS{list: list, trace: trace, sets: map[string]map[svcFront]bool{}, sources: map[svcFront][]netip.Prefix{}}
 }
 
-// context reads what is not in the list of servers, and whether that is whole: where it takes several pages, the kernel counts the servers of all network
-// namespaces to know where to go on, and passes over some of this one's (ip_vs_info_seq_next; seen on Linux 6.1).
+// context reads what is not in the list of servers, and whether that is whole; a long one may not be, see [ipvsPages].
 func (x *svcIPVS) context(r *ServiceReader, long bool) error {
 	x.servers, x.hash = r.hash.Sum64(), &r.hash
 	if long || slices.ContainsFunc(x.list, func(s virtualServer) bool { return s.persistent }) {
@@ -57,7 +56,7 @@ func (x *svcIPVS) context(r *ServiceReader, long bool) error {
 			return err
 		}
 		if x.timeouts = timeouts; len(timeouts) != len(x.list) {
-			return fmt.Errorf("/proc/net/ip_vs has %d of %d virtual servers, as it may where other network namespaces have some too: %w", len(x.list), len(timeouts), ErrInterrupted)
+			return partIPVS(len(x.list), len(timeouts))
 		}
 	}
 	if r.ns.unloaded("netfilter/ipset/ip_set") {
