@@ -1,8 +1,11 @@
 package host
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -39,5 +42,41 @@ func TestKubelet(t *testing.T) {
 				t.Errorf("Kubelet() = %v; want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestKubeletElsewhere has a process of kubelet's name in a network namespace: it is on the node that lives there, and not on another one of the same machine.
+func TestKubeletElsewhere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: network namespaces")
+	}
+	root := t.TempDir()
+	if err := os.Symlink("/proc", filepath.Join(root, "proc")); err != nil {
+		t.Fatal(err)
+	}
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"kubelet", "other"} { // the first still runs when the second is looked at
+		want := i == 0
+		program := filepath.Join(root, name)
+		if out, err := exec.Command("cp", "-L", sleep, program).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		c := exec.Command(program, "300")
+		c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+		h, err := Open(Options{Root: root, NetNS: fmt.Sprintf("/proc/%d/ns/net", c.Process.Pid)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer h.Close()
+		if got := h.Kubelet(); got != want {
+			t.Errorf("on the node of the process %s Kubelet() = %v; want %v", name, got, want)
+		}
 	}
 }

@@ -57,7 +57,8 @@ func (h *Host) Memory() uint64 { return parseMemTotal(h.text("proc/meminfo")) }
 func (h *Host) CPUs() int { return parseCPUs(h.text("sys/devices/system/cpu/online")) }
 
 // Kubelet says whether a kubelet runs, alone or within another program, or is set up to run: has a file that it cannot start without. Its
-// directory alone says nothing: kubeadm reset empties /var/lib/kubelet and leaves it there.
+// directory alone says nothing: kubeadm reset empties /var/lib/kubelet and leaves it there. A process counts where it lives in the node's network namespace, as
+// each kubelet does: one in another is that of another node on this machine (kind). Where that cannot be seen, for want of privilege, it counts.
 func (h *Host) Kubelet() bool {
 	for _, file := range []string{"var/lib/kubelet/config.yaml", "var/lib/kubelet/kubeconfig", "etc/kubernetes/kubelet.conf"} {
 		if exists(h.Path(file)) {
@@ -67,7 +68,9 @@ func (h *Host) Kubelet() bool {
 	for _, pid := range h.pids() {
 		switch h.comm(pid) {
 		case "kubelet", "kubelite", "k3s", "k3s-server", "k3s-agent":
-			return true
+			if here, err := h.livesHere(h.Path("proc", strconv.Itoa(pid))); here || err != nil {
+				return true
+			}
 		}
 	}
 	return false
