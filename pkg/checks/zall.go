@@ -34,6 +34,7 @@ func All() []*check.Check {
 		PAWSListenDrops,
 		PodDefaultRoute,
 		PodMTUMismatch,
+		PodCIDRRoute,
 		ProxyModeLeftover,
 		RPFilterStrict,
 		ServiceRulesMissing,

@@ -11,7 +11,7 @@ import (
 
 // gate are the checks that a node must pass before pods may land on it: what they find, every new pod suffers from.
 func gate() []string {
-	return []string{checks.ServiceRulesMissing.Name, checks.TunnelMTUOverUplink.Name, checks.PodMTUMismatch.Name, checks.CNIConfOrder.Name}
+	return []string{checks.ServiceRulesMissing.Name, checks.TunnelMTUOverUplink.Name, checks.PodMTUMismatch.Name, checks.CNIConfOrder.Name, checks.PodCIDRRoute.Name}
 }
 
 // Gate is what decides about the startup taint.
