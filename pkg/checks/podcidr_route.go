@@ -26,12 +26,12 @@ pods of one node reach nothing on others after it was removed and joined again.
 
 **Why.** The pods' networks are flannel's (~/run/flannel/subnet.env~), those of the bridge plugin with host-local, and for container bridges also what the
 configuration of netmend says. Only routes of the main table that a packet really takes, by the node's policy rules, are judged. A route is critical where
-it lies in this node's own subnet or in a route to other nodes' pods, and a warning where no node has that subnet yet.
+it lies in this node's own subnet or in a route to other nodes' pods, and a warning where it lies in the cluster's network only.
 
 ~spec.podCIDR~ is known where the daemon hears the API server. Flannel with ~--kube-subnet-mgr~ takes its subnet from it; k3s always does so, and there a
-difference is critical. Elsewhere flannel may have its subnets from etcd: a warning, and
-none where the podCIDR is not even in flannel's network. host-local with another subnet is an info, because somebody
-may route it by hand. Without ~spec.podCIDR~ and without a subnet.env flannel gives no pod an address (~node "x" pod cidr not assigned~).
+difference is critical. Elsewhere flannel may have its subnets from etcd: a warning, and none where the podCIDR is not even in
+flannel's network. host-local with another subnet is an info, because somebody may route it by hand. Without ~spec.podCIDR~ and without a
+subnet.env flannel gives no pod an address (~node "x" pod cidr not assigned~).
 
 **Fix.** netmend removes no route and no address. Give the other network a range outside the pods', and until then delete its route, where it is not
 the node's own way out. Where the subnets differ, drain the node before its bridge is made anew.
@@ -172,7 +172,7 @@ func steals(s *facts.Snapshot, n podRanges, r *facts.Route, kind stranger) (seve
 	if kind == vpn { // perhaps the way to other nodes' pods
 		return 0, of, ""
 	}
-	return check.Warning, known[i].Masked(), "a node may be given a subnet there"
+	return check.Warning, known[i].Masked(), "pods of other nodes may get addresses of it"
 }
 
 // toPods says whether route q leads to other nodes' pods: into a tunnel of the CNI, or to a gateway and not by the link that r is of.
