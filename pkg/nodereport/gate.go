@@ -9,9 +9,13 @@ import (
 	"github.com/netmend/netmend/pkg/status"
 )
 
-// gate are the checks that a node must pass before pods may land on it: what they find, every new pod suffers from.
+// gate are the checks that a node must pass before pods may land on it: what they find, every new pod suffers from. That of the bridge's address is among them
+// because it mutes podcidr-route there.
 func gate() []string {
-	return []string{checks.ServiceRulesMissing.Name, checks.TunnelMTUOverUplink.Name, checks.PodMTUMismatch.Name, checks.CNIConfOrder.Name, checks.PodCIDRRoute.Name}
+	return []string{
+		checks.ServiceRulesMissing.Name, checks.TunnelMTUOverUplink.Name, checks.PodMTUMismatch.Name, checks.CNIConfOrder.Name, checks.PodCIDRRoute.Name,
+		checks.CNI0WrongAddress.Name,
+	}
 }
 
 // Gate is what decides about the startup taint.

@@ -31,6 +31,7 @@ func TestGate(t *testing.T) {
 		{"a warning", document(finding("service-rules-missing", "x", "x", check.Warning)), node(), true, false},
 		{"ignored", document(ignored), node(), true, false},
 		{"settled", document(settled), node(), false, true},
+		{"no new pod can be added", document(finding("cni0-wrong-address", "x", "x", check.Critical)), node(), false, true},
 		{"another network takes pods' addresses", document(finding("podcidr-route", "x", "x", check.Critical)), node(), false, true},
 		{"not settled", document(unsettled), node(), false, false},
 		{"settled behind one that is not", document(finding("a", "", "", 0), unsettled, settled), node(), false, true},
