@@ -2,7 +2,6 @@ package herald
 
 import (
 	"context"
-	"time"
 
 	"github.com/netmend/netmend/pkg/kube"
 	"github.com/netmend/netmend/pkg/nodereport"
@@ -88,6 +87,6 @@ func (h *Herald) writeReport(ctx context.Context) error {
 	// would write them again.
 	r.Metadata = written.Metadata
 	h.report.there = &r
-	h.log.Debug("report written", "state", string(r.Status.State), "at", time.Now())
+	h.log.Debug("report written", "state", string(r.Status.State))
 	return nil
 }
