@@ -127,7 +127,7 @@ func TestHour(t *testing.T) {
 				t.Errorf("%s: %s: %.2f per node and hour; want %v to %v", kind.name, requests[r].name, rate, bound.least, bound.most)
 			}
 		}
-		t.Logf("%s: %s", kind.name, strings.Join(line, ", "))
+		t.Logf("%s: %s; writes of 5,000 such nodes: %.1f a second", kind.name, strings.Join(line, ", "), float64(to[k][3]-from[k][3])/crowd/hours*5000/3600)
 		all += doors[k].writes()
 	}
 	// Requests that were under way as the heralds ended may be counted on one side only, at most one of each.

@@ -21,6 +21,8 @@ func (h *Herald) lookAtReport(ctx context.Context) error {
 	var r nodereport.Report
 	err := h.o.Client.Get(ctx, reportPath(h.o.Node), nil, &r)
 	switch {
+	case err == nil && h.report.there != nil && r.Metadata.ResourceVersion == h.report.there.Metadata.ResourceVersion:
+		// Nobody has written it since: what was sent is kept, see writeReport.
 	case err == nil:
 		h.report.there = &r
 	case kube.NotFound(err):
