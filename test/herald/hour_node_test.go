@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/netmend/netmend/pkg/check"
@@ -28,6 +29,7 @@ type simulated struct {
 	clock  hastened
 	name   string
 	number int
+	looks  *atomic.Int64 // of all nodes
 }
 
 // live tells the herald what happens on the node. What happens is a matter of the time alone: where the machine is slow looks are left out, and nothing happens more often.
@@ -37,6 +39,7 @@ func (n *simulated) live(ctx context.Context, h *herald.Herald, begin time.Durat
 		now := n.clock.now()
 		passed := now.Sub(n.clock.began)
 		h.Feed(n.document(now, passed), n.facts(int(passed/between)))
+		n.looks.Add(1)
 		if at := int(passed / (5 * time.Minute)); n.faults && at != warned {
 			warned = at
 			for range 3 { // kubelet tries again
