@@ -26,7 +26,7 @@ func (h *Herald) census(ctx context.Context) (*census, error) {
 		if err := json.Unmarshal(item, &r); err != nil {
 			return fmt.Errorf("a report in the list: %w", err)
 		}
-		c.claims[r.Metadata.Name] = holds(r.Metadata.Labels[nodereport.ClaimLabel], time.Now())
+		c.claims[r.Metadata.Name] = holds(r.Metadata.Labels[nodereport.ClaimLabel], h.clock.Now())
 		return nil
 	})
 	if err != nil {

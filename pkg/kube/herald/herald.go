@@ -56,6 +56,7 @@ type Options struct {
 	Node   string // name of the Node
 	Say    Say
 	Pace   Pace
+	Clock  Clock
 	// Health hears why something cannot be told, and nil when everything can; only when that changes. It must not wait. nil: nobody wants to know.
 	Health func(error)
 	Log    *slog.Logger // nil: none
@@ -66,10 +67,11 @@ const maxNews = 32
 
 // Herald tells. Make one with [New]. Its exported methods may be called by several goroutines, but Run once.
 type Herald struct {
-	o    Options
-	pace Pace
-	log  *slog.Logger
-	wake chan struct{}
+	o     Options
+	pace  Pace
+	clock Clock
+	log   *slog.Logger
+	wake  chan struct{}
 
 	mu    sync.Mutex
 	say   Say
@@ -94,7 +96,7 @@ func New(o Options) (*Herald, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Herald{o: o, pace: o.Pace.filled(), log: o.Log, wake: make(chan struct{}, 1), say: o.Say, told: newTold()}, nil
+	return &Herald{o: o, pace: o.Pace.filled(), clock: o.Clock.filled(), log: o.Log, wake: make(chan struct{}, 1), say: o.Say, told: newTold()}, nil
 }
 
 // Feed takes a state that the daemon has published, and the facts that it is about, which may be nil. Neither may be changed any more. It does not wait.
@@ -137,17 +139,17 @@ const breath = 500 * time.Millisecond
 func (h *Herald) Run(ctx context.Context) {
 	for ctx.Err() == nil {
 		wait := h.turn(ctx)
-		rest(ctx, nil, min(wait, breath))
-		rest(ctx, h.wake, wait-breath)
+		h.rest(ctx, nil, min(wait, breath))
+		h.rest(ctx, h.wake, wait-breath)
 	}
 }
 
 // rest waits for a time, the context or the channel.
-func rest(ctx context.Context, wake <-chan struct{}, d time.Duration) {
+func (h *Herald) rest(ctx context.Context, wake <-chan struct{}, d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	t := time.NewTimer(d)
+	t := h.clock.Timer(d)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():

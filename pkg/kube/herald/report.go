@@ -2,7 +2,6 @@ package herald
 
 import (
 	"context"
-	"time"
 
 	"github.com/netmend/netmend/pkg/kube"
 	"github.com/netmend/netmend/pkg/nodereport"
@@ -22,6 +21,8 @@ func (h *Herald) lookAtReport(ctx context.Context) error {
 	var r nodereport.Report
 	err := h.o.Client.Get(ctx, reportPath(h.o.Node), nil, &r)
 	switch {
+	case err == nil && h.report.there != nil && r.Metadata.ResourceVersion == h.report.there.Metadata.ResourceVersion:
+		// Nobody has written it since: what was sent is kept, see writeReport.
 	case err == nil:
 		h.report.there = &r
 	case kube.NotFound(err):
@@ -88,6 +89,6 @@ func (h *Herald) writeReport(ctx context.Context) error {
 	// would write them again.
 	r.Metadata = written.Metadata
 	h.report.there = &r
-	h.log.Debug("report written", "state", string(r.Status.State), "at", time.Now())
+	h.log.Debug("report written", "state", string(r.Status.State))
 	return nil
 }

@@ -80,7 +80,7 @@ func (h *Herald) takeTaint(ctx context.Context) error {
 		return nil
 	}
 	h.taint.claimed = true
-	at := time.Now()
+	at := h.clock.Now()
 	if err := h.claim(ctx, map[string]string{nodereport.ClaimLabel: strconv.FormatInt(at.Unix(), 10)}); err != nil {
 		return err
 	}
@@ -88,7 +88,7 @@ func (h *Herald) takeTaint(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case !spared || time.Since(at) > claimHolds:
+	case !spared || h.clock.Now().Sub(at) > claimHolds:
 		return h.unclaim(ctx)
 	}
 	h.log.Warn("startup taint taken", "finding", h.gate.Why)

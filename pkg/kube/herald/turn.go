@@ -78,7 +78,7 @@ type duty struct {
 
 // turn tells what is due, and gives the time until the next turn.
 func (h *Herald) turn(ctx context.Context) time.Duration {
-	h.now = time.Now()
+	h.now = h.clock.Now()
 	h.next = h.now.Add(longest)
 	v := h.latest()
 	if v.say.Events {
