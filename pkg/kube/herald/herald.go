@@ -40,7 +40,7 @@ func (p Pace) filled() Pace {
 		to *time.Duration
 		d  time.Duration
 	}{
-		{&p.Settle, 5 * time.Second}, {&p.Addresses, 20 * time.Second}, {&p.Numbers, 30 * time.Minute}, {&p.Starting, time.Minute}, {&p.Look, 5 * time.Minute},
+		{&p.Settle, 5 * time.Second}, {&p.Addresses, time.Minute}, {&p.Numbers, 30 * time.Minute}, {&p.Starting, time.Minute}, {&p.Look, 5 * time.Minute},
 		{&p.Heartbeat, time.Hour}, {&p.Refused, 5 * time.Minute}, {&p.Absent, 30 * time.Second}, {&p.Taint, 5 * time.Minute}, {&p.Spread, 30 * time.Second},
 	} {
 		if *f.to == 0 {
