@@ -29,9 +29,10 @@ if [ "$(id -u)" -eq 0 ]; then
 	for what in kubernetes cluster cni kernel; do
 		step "cache of $what" scripts/cache.sh "$what"
 	done
-	step "nodes in network namespaces" "$go" test -count=1 -timeout 25m ./test/e2e/... ./test/services/... ./test/kubeapi ./test/herald ./test/cni/... ./test/cri/...
+	step "nodes in network namespaces" "$go" test -count=1 -timeout 25m ./test/e2e/... ./test/services/... ./test/kubeapi ./test/cni/... ./test/cri/...
 	step "the daemon on nodes in network namespaces" "$go" test -count=1 -timeout 30m ./test/daemon
-	step "5,000 nodes in a real API server" "$go" test -count=1 -timeout 25m ./test/scale
+	step "what nodes tell a cluster" "$go" test -count=1 -v -timeout 25m ./test/herald
+	step "5,000 nodes in a real API server" "$go" test -count=1 -v -timeout 25m ./test/scale
 	step "a cluster" "$go" test -count=1 -timeout 25m ./test/cluster
 	step "nodes in a guest kernel" "$go" test -count=1 -timeout 40m ./test/guest/...
 	step "demo" "$go" run ./test/demo

@@ -51,7 +51,7 @@ var requests = []struct{ name, pattern string }{
 	{"reads", "^GET "},
 }
 
-// kinds are the nodes. The bounds follow from the pace: numbers are written after half an hour, the condition after 54 minutes to 66, addresses after 20 seconds,
+// kinds are the nodes. The bounds follow from the pace: numbers are written after half an hour, the condition after 54 minutes to 66, addresses after a minute,
 // anything else with each change, of which those that are busy have 12 an hour. An hour can begin just before one.
 var kinds = []struct {
 	name   string
