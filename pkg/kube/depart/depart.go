@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -140,9 +139,6 @@ func look(ctx context.Context, c *kube.Client, s Set) (p Progress, err error) {
 	if err != nil {
 		return p, fmt.Errorf("read the nodes: %w", err)
 	}
-	var pods struct {
-		Items []object `json:"items"`
-	}
 	var labels []string
 	for k, v := range d.Spec.Selector.MatchLabels {
 		labels = append(labels, k+"="+v)
@@ -150,10 +146,11 @@ func look(ctx context.Context, c *kube.Client, s Set) (p Progress, err error) {
 	if len(labels) == 0 {
 		return p, fmt.Errorf("DaemonSet %s selects no pods by labels", s)
 	}
-	if err := c.Get(ctx, "/api/v1/namespaces/"+s.Namespace+"/pods", url.Values{"labelSelector": {strings.Join(labels, ",")}}, &pods); err != nil {
-		return p, fmt.Errorf("read the pods of DaemonSet %s: %w", s, err)
-	}
-	for _, pod := range pods.Items {
+	err = c.EachLabelled(ctx, "/api/v1/namespaces/"+s.Namespace+"/pods", strings.Join(labels, ","), func(item json.RawMessage) error {
+		var pod object
+		if err := json.Unmarshal(item, &pod); err != nil {
+			return err
+		}
 		switch node := pod.Spec.NodeName; {
 		case pod.ready():
 			p.Done++
@@ -162,6 +159,10 @@ func look(ctx context.Context, c *kube.Client, s Set) (p Progress, err error) {
 		default:
 			p.Waiting = append(p.Waiting, node)
 		}
+		return nil
+	})
+	if err != nil {
+		return p, fmt.Errorf("read the pods of DaemonSet %s: %w", s, err)
 	}
 	slices.Sort(p.Waiting)
 	slices.Sort(p.Away)
