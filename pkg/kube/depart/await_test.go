@@ -29,7 +29,7 @@ func TestAwaitMany(t *testing.T) {
 			for i := from; i < to; i++ {
 				items = append(items, item(i))
 			}
-			_, _ = fmt.Fprintf(w, `{"metadata":{"continue":%q},"items":[%s]}`, next, strings.Join(items, ","))
+			_, _ = fmt.Fprintf(w, `{"metadata":{"resourceVersion":"7","continue":%q},"items":[%s]}`, next, strings.Join(items, ","))
 		}
 		switch r.URL.Path {
 		case "/apis/apps/v1/namespaces/kube-system/daemonsets/retire":
