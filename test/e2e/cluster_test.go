@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -23,26 +22,10 @@ func TestClusterNamesTheSender(t *testing.T) {
 	for _, tt := range []struct{ name, before string }{{"without connection tracking at the receiver", "nft flush ruleset"}, {"with it", "true"}} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := lab.NewFlannel(t, 4, "")
-			f.Nodes[1].Sh(tt.before)
-			f.Pods[1].Listen(f.Target())
-			f.MarkAndMasquerade("--random-fully")
-			stop, done := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(done)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						f.Nodes[0].Connect(f.Target(), time.Second) // what becomes of it is counted on the other side
-					}
-				}
-			}()
+			f, end := badChecksums(t, tt.before)
 			receiver := clusterObjects(t, f.Nodes[1], "192.0.2.2", "--window", "4s")
 			sender := clusterObjects(t, f.Nodes[0], "192.0.2.1", "--window", "1s")
-			close(stop)
-			<-done
+			end()
 			want := []string{"cluster-bad-checksums critical " + f.Nodes[0].Name}
 			if d := cmp.Diff(want, clusterFindings(t, sender, receiver)); d != "" {
 				t.Errorf("findings (-want +got):\n%s\n%s\n%s", d, sender, receiver)

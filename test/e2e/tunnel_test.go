@@ -52,6 +52,30 @@ func TestTunnelTxChecksum(t *testing.T) {
 	}
 }
 
+// badChecksums makes a node send packets with bad checksums to another, to which something was done before, until the end.
+func badChecksums(t *testing.T, before string) (f *lab.Flannel, end func()) {
+	f = lab.NewFlannel(t, 4, "")
+	f.Nodes[1].Sh(before)
+	f.Pods[1].Listen(f.Target())
+	f.MarkAndMasquerade("--random-fully")
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				f.Nodes[0].Connect(f.Target(), time.Second) // what becomes of it is counted on the other side
+			}
+		}
+	}()
+	return f, func() {
+		close(stop)
+		<-done
+	}
+}
+
 // TestUDPChecksumErrors sees the same incident from the receiving node, over a window. Where the node tracks connections the kernel sums a packet up, and
 // drops it, before it knows the socket.
 func TestUDPChecksumErrors(t *testing.T) {
@@ -66,25 +90,9 @@ func TestUDPChecksumErrors(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			f := lab.NewFlannel(t, 4, "")
-			f.Nodes[1].Sh(tt.before)
-			f.Pods[1].Listen(f.Target())
-			f.MarkAndMasquerade("--random-fully")
-			stop, done := make(chan struct{}), make(chan struct{})
-			go func() {
-				defer close(done)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						f.Nodes[0].Connect(f.Target(), time.Second) // what becomes of it is counted on the other side
-					}
-				}
-			}()
+			f, end := badChecksums(t, tt.before)
 			r := f.Nodes[1].Audit("--window", "4s")
-			close(stop)
-			<-done
+			end()
 			r.Want(tt.want...)
 			for _, n := range f.Nodes { // the advice: find the nodes that send bad checksums, which are all that are like this one
 				n.Type("ip netns exec " + n.Name + " ethtool -K " + f.Dev + " tx-checksum-ip-generic off")
