@@ -58,14 +58,8 @@ func (c *cluster) change(ctx context.Context, k config.Kubernetes) {
 	if !k.On() {
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var group sync.WaitGroup
 	c.health.begin(partServices)
-	group.Go(func() { c.follow(ctx, k) })
-	c.stop = func() {
-		cancel()
-		group.Wait()
-	}
+	c.stop = inBackground(ctx, func(ctx context.Context) { c.follow(ctx, k) })
 }
 
 // end stops following and waits for that.

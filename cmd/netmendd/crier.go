@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 
 	"github.com/netmend/netmend/pkg/agent"
@@ -61,16 +60,8 @@ func (c *crier) change(ctx context.Context, k config.Kubernetes) {
 	if !k.On() || said(&k) == (herald.Say{}) {
 		return
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	var group sync.WaitGroup
 	c.health.begin(partTold)
-	group.Go(func() { c.tell(ctx, k) })
-	c.stop = func() {
-		cancel()
-		group.Wait()
-		c.herald.Store(nil)
-		c.health.forget(partTold)
-	}
+	c.stop = inBackground(ctx, func(ctx context.Context) { c.tell(ctx, k) })
 }
 
 // end stops telling and waits for that.
@@ -78,6 +69,8 @@ func (c *crier) end() {
 	if c.stop != nil {
 		c.stop()
 		c.stop = nil
+		c.herald.Store(nil)
+		c.health.forget(partTold)
 	}
 }
 

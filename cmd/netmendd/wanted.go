@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"sync"
 
 	"github.com/netmend/netmend/pkg/config"
 )
@@ -33,5 +34,16 @@ func (w wanted) each(ctx context.Context, change func(context.Context, config.Ku
 		case k := <-w:
 			change(ctx, k)
 		}
+	}
+}
+
+// inBackground starts something, and gives what ends it and waits for that.
+func inBackground(ctx context.Context, f func(context.Context)) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { f(ctx) })
+	return func() {
+		cancel()
+		group.Wait()
 	}
 }

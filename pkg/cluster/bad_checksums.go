@@ -53,20 +53,15 @@ type sameTunnel struct {
 }
 
 func runBadChecksums(v *view) (out []Finding) {
-	groups := map[sameTunnel][]tunnelEnd{}
-	var order []sameTunnel
+	var g groups[sameTunnel, tunnelEnd]
 	for _, r := range v.current {
 		for i := range r.Status.Network.Tunnels {
 			t := &r.Status.Network.Tunnels[i]
-			k := sameTunnel{t.Kind, t.Port}
-			if groups[k] == nil {
-				order = append(order, k)
-			}
-			groups[k] = append(groups[k], tunnelEnd{r.Metadata.Name, r, t})
+			g.add(sameTunnel{t.Kind, t.Port}, tunnelEnd{r.Metadata.Name, r, t})
 		}
 	}
-	for _, k := range order {
-		out = append(out, v.badChecksums(k, groups[k])...)
+	for _, k := range g.order {
+		out = append(out, v.badChecksums(k, g.of[k])...)
 	}
 	return out
 }

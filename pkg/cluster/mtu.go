@@ -62,23 +62,16 @@ type tunnelNetwork struct {
 }
 
 func runMTU(v *view) (out []Finding) {
-	groups := map[tunnelNetwork][]mtuEnd{}
-	var order []tunnelNetwork
+	var g groups[tunnelNetwork, mtuEnd]
 	for _, r := range v.current {
 		for i := range r.Status.Network.Tunnels {
-			t := &r.Status.Network.Tunnels[i]
-			k := tunnelNetwork{t.Kind, t.ID, t.Port}
-			if t.MTU <= 0 {
-				continue
+			if t := &r.Status.Network.Tunnels[i]; t.MTU > 0 {
+				g.add(tunnelNetwork{t.Kind, t.ID, t.Port}, newMTUEnd(r, t))
 			}
-			if groups[k] == nil {
-				order = append(order, k)
-			}
-			groups[k] = append(groups[k], newMTUEnd(r, t))
 		}
 	}
-	for _, k := range order {
-		if f, ok := differs(k, groups[k]); ok {
+	for _, k := range g.order {
+		if f, ok := differs(k, g.of[k]); ok {
 			out = append(out, f)
 		}
 	}

@@ -109,29 +109,25 @@ func (v *view) podRanges() (out []podRange) {
 func overlapping(all []podRange) (out []Finding) {
 	var around [][]podRange // each element: one range, with the nodes that have it
 	inner := map[netip.Prefix][]podRange{}
-	groups := map[netip.Prefix][]podRange{}
-	var order []netip.Prefix
+	var g groups[netip.Prefix, podRange]
 	for _, r := range all {
-		if groups[r.prefix] == nil {
-			order = append(order, r.prefix)
-		}
-		groups[r.prefix] = append(groups[r.prefix], r)
+		g.add(r.prefix, r)
 	}
-	for _, p := range order {
+	for _, p := range g.order {
 		for len(around) > 0 && !around[len(around)-1][0].prefix.Overlaps(p) {
 			around = around[:len(around)-1]
 		}
 		for _, outer := range around {
-			for _, r := range groups[p] {
+			for _, r := range g.of[p] {
 				if slices.ContainsFunc(outer, func(o podRange) bool { return o.node != r.node }) {
 					inner[outer[0].prefix] = append(inner[outer[0].prefix], r)
 				}
 			}
 		}
-		around = append(around, groups[p])
+		around = append(around, g.of[p])
 	}
-	for _, p := range order {
-		both := slices.Concat(groups[p], inner[p])
+	for _, p := range g.order {
+		both := slices.Concat(g.of[p], inner[p])
 		var nodes, said []string
 		for _, r := range both {
 			if !slices.Contains(nodes, r.node) {
