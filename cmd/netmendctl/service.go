@@ -168,7 +168,8 @@ func follow(s *facts.Snapshot, q query) (*serviceDoc, error) {
 	used := make([]bool, len(s.ServiceRules.Paths))
 	if c := s.Intent.Cluster; c != nil {
 		d.Source, d.Age = c.Source, c.Age
-		w := services.Want(c, services.OptionsOf(s))
+		o := services.OptionsOf(s)
+		w := services.Want(c, o)
 		for i := range w.Rules.Paths {
 			want := &w.Rules.Paths[i]
 			if !slices.Contains(s.ServiceRules.Families, want.Family) || !q.asks(want, local) {
@@ -184,7 +185,10 @@ func follow(s *facts.Snapshot, q query) (*serviceDoc, error) {
 			}
 			d.Ways = append(d.Ways, way)
 		}
-		d.differences(services.Compare(w, s.ServiceRules))
+		list := services.Compare(w, s.ServiceRules)
+		d.differences(list)
+		_, zone := services.WithoutZone(c, o, s.ServiceRules, list)
+		d.unheeded(zone, o.Zone)
 	}
 	for j := range s.ServiceRules.Paths {
 		if held := &s.ServiceRules.Paths[j]; !used[j] && q.asks(held, local) {

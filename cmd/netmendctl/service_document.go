@@ -138,6 +138,24 @@ func (w *serviceWay) before(rules []facts.AheadRule, local []netip.Addr) {
 	}
 }
 
+// way is that of a wanted path; nil for one that was not asked for.
+func (d *serviceDoc) way(path *facts.ServicePath) *serviceWay {
+	at := slices.IndexFunc(d.Ways, func(w serviceWay) bool { return path != nil && w.path == path })
+	if at < 0 {
+		return nil
+	}
+	return &d.Ways[at]
+}
+
+// unheeded says of ways that differ because kube-proxy does not know the node's zone that it is so.
+func (d *serviceDoc) unheeded(list []services.Difference, zone string) {
+	for i := range list {
+		if w := d.way(list[i].Want); w != nil {
+			w.Differs = append(w.Differs, "kube-proxy does not heed hints for this node's zone, "+zone+": restarted, it hears of the zone")
+		}
+	}
+}
+
 // differences puts each difference to its way.
 func (d *serviceDoc) differences(list []services.Difference) {
 	for i := range list {
@@ -145,11 +163,10 @@ func (d *serviceDoc) differences(list []services.Difference) {
 		if x.Want == nil {
 			continue
 		}
-		at := slices.IndexFunc(d.Ways, func(w serviceWay) bool { return w.path == x.Want })
-		if at < 0 {
+		w := d.way(x.Want)
+		if w == nil {
 			continue
 		}
-		w := &d.Ways[at]
 		if x.Held == nil {
 			w.Differs = append(w.Differs, "this node has no rules for it")
 			continue

@@ -61,7 +61,7 @@ func notIPVS(s *facts.Snapshot) string {
 }
 
 func runIPVSDeadBackends(s *facts.Snapshot) []check.Finding {
-	if list, ok := truth(s); ok {
+	if list, _, ok := truth(s); ok {
 		return deadByTruth(s, list)
 	}
 	if s.Host.IPVS == nil {

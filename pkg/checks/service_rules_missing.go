@@ -108,7 +108,7 @@ func agentAge(s *facts.Snapshot, name string) (age *int64) {
 }
 
 func runServiceRulesMissing(s *facts.Snapshot) []check.Finding {
-	if list, ok := truth(s); ok {
+	if list, _, ok := truth(s); ok {
 		return missingByTruth(s, list)
 	}
 	return missingByLookUp(s)

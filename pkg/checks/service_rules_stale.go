@@ -45,6 +45,9 @@ The rules are those of pkg/proxy of Kubernetes 1.35 (~CategorizeEndpoints~, ~ser
 masqueraded and where node ports are served depends on kube-proxy's configuration, which the running kube-proxy tells (~/configz~); without it
 that is not compared.
 
+A kube-proxy that does not know its node's zone takes the endpoints of all zones. Now and then one of 1.34 or 1.35 has not heard of it when it starts, and
+never does (~NodeTopologyConfig~ of pkg/proxy/config/config.go). No connection is lost by that, so it is one warning, whatever the number of Services.
+
 In iptables mode the rules that packets meet before kube-proxy's are read too, in the tables raw, mangle and nat. One that accepts or drops what
 goes to a cluster IP, and asks for nothing but the destination, keeps the Service from working however right its rules are. Rules that
 ask for more, that translate to somewhere else or that are not understood are no finding: ~netmendctl service~ names them. What a load balancer's
@@ -78,7 +81,7 @@ answers (NodeLocal DNSCache), and the rule in front lets packets go there.
 const mostServices = 10
 
 func runServiceRulesStale(s *facts.Snapshot) []check.Finding {
-	list, ok := truth(s)
+	list, zone, ok := truth(s)
 	if !ok {
 		return nil
 	}
@@ -96,6 +99,9 @@ func runServiceRulesStale(s *facts.Snapshot) []check.Finding {
 	}
 	slices.Sort(names)
 	out := servicesCaught(s)
+	if len(zone) > 0 {
+		out = append(out, hintsUnheeded(s, zone))
+	}
 	told := len(out)
 	for _, name := range names[:min(len(names), mostServices)] {
 		out = append(out, staleService(s, name, byService[name]))

@@ -72,16 +72,16 @@ func syncing(s *facts.Snapshot) string {
 	return fmt.Sprintf("kube-proxy has changes to write, queued %d s ago", s.Proxy.State.Queued)
 }
 
-// truth compares what the cluster wants with what the kernel holds; ok is false where that cannot be done.
-func truth(s *facts.Snapshot) (list []services.Difference, ok bool) {
+// truth compares what the cluster wants with what the kernel holds; ok is false where that cannot be done. What differs because kube-proxy does not know its node's
+// zone is told by zone: no connection is lost by it.
+func truth(s *facts.Snapshot) (list, zone []services.Difference, ok bool) {
 	if !s.Has(facts.KindServices) || !s.Has(facts.KindServiceRules) || truthUnusable(s) != "" {
-		return nil, false
+		return nil, nil, false
 	}
-	list = services.Compare(services.Want(s.Intent.Cluster, services.OptionsOf(s)), s.ServiceRules)
-	if len(s.Intent.Cluster.Recent) > 0 {
-		list = slices.DeleteFunc(list, func(d services.Difference) bool { return justChanged(s, serviceOf(d.Path())) })
-	}
-	return list, true
+	c, o := s.Intent.Cluster, services.OptionsOf(s)
+	list, zone = services.WithoutZone(c, o, s.ServiceRules, services.Compare(services.Want(c, o), s.ServiceRules))
+	changed := func(d services.Difference) bool { return len(c.Recent) > 0 && justChanged(s, serviceOf(d.Path())) }
+	return slices.DeleteFunc(list, changed), slices.DeleteFunc(zone, changed), true
 }
 
 // serviceOf is the Service of a path, without the port; empty where the kernel does not know it.

@@ -105,10 +105,36 @@ func TestFaults(t *testing.T) {
 			t.Log("endpoints changed without kube-proxy")
 			c.ReplaceWeb("elsewhere", "10.244.5.2", "10.244.5.4")
 			judge([]string{"critical service-rules-stale default/web"}, "connections go to 10.244.5.3:8080, which should have none; 10.244.5.4:8080 should have connections and has none")
-			c.Proxy(n, mode)
+			p = c.Proxy(n, mode)
+			judge([]string{}, "")
+
+			c.HintWeb(n.Name, map[string]string{"10.244.5.2": "z1", "10.244.5.3": "z2"})
+			judge([]string{}, "") // the node has no zone
+			p.Stop()
+			t.Log("a zone without kube-proxy")
+			c.Label(n.Name, map[string]string{"topology.kubernetes.io/zone": "z1"})
+			judge([]string{"warning service-rules-stale hints for zone z1"}, "connections to default/web go to other zones too")
+			for range 5 { // it may miss the zone, as the advice says
+				p = c.Proxy(n, mode)
+				if zoned(n, c.Services()) {
+					break
+				}
+				t.Log("kube-proxy has missed its node's zone")
+				p.Stop()
+			}
 			judge([]string{}, "")
 		})
 	}
+}
+
+// zoned says whether kube-proxy heeds the hints for its node's zone within a time in which it has heard of it, if ever.
+func zoned(n *lab.Node, file string) bool {
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Second) {
+		if r := n.Audit("--services", file, "--check", "service-rules-stale"); len(r.Findings)+len(r.Skipped) == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // follow runs netmendctl service by name and by address, with a backend that answers and one that does not.

@@ -55,11 +55,16 @@ func TestRandom(t *testing.T) {
 		all = append(all, r.Set(fmt.Sprintf("set-%d", i)))
 	}
 	c.Make(all)
+	var proxies []*lab.Process
 	for i, mode := range modes {
-		c.Proxy(nodes[i], mode)
+		proxies = append(proxies, c.Proxy(nodes[i], mode))
 	}
 	for i, mode := range modes {
-		c.Compare(mode, 2*sets, "--netns", nodes[i].Path, "--root", nodes[i].Root)
+		restart := func() {
+			proxies[i].Stop()
+			proxies[i] = c.Proxy(nodes[i], mode)
+		}
+		c.Compare(mode, 2*sets, 5*time.Minute, restart, "--netns", nodes[i].Path, "--root", nodes[i].Root)
 	}
 	mirror(t, c, nodes[0])
 }

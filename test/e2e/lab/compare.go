@@ -15,14 +15,15 @@ import (
 	"github.com/netmend/netmend/pkg/services"
 )
 
-// Compare waits until a node, which the arguments name to netmendctl, holds exactly what its cluster wants in a mode of kube-proxy: at least so many ways, hardly any
-// of them in doubt. An audit then finds nothing.
-func (c *Cluster) Compare(mode string, least int, node ...string) {
+// Compare waits, at most that long, until a node, which the arguments name to netmendctl, holds exactly what its cluster wants in a mode of kube-proxy: at least so
+// many ways, hardly any of them in doubt. An audit then finds nothing. A kube-proxy that has missed its node's zone is restarted.
+func (c *Cluster) Compare(mode string, least int, limit time.Duration, restart func(), node ...string) {
 	c.t.Helper()
 	file, taken := c.Services(), filepath.Join(c.t.TempDir(), "node.json")
 	var s *facts.Snapshot
 	var w *services.Wanted
-	WaitFor(c.t, 8*time.Minute+time.Duration(least)*3*time.Second, mode+" mode to hold what is wanted", func() (bool, string) {
+	unzoned := time.Now() // since when it is as if the node had no zone
+	WaitFor(c.t, limit, mode+" mode to hold what is wanted", func() (bool, string) {
 		asked := time.Now()
 		out, err := Netmendctl(append([]string{"snapshot", "--services", file, "-f", taken}, node...)...).CombinedOutput()
 		if err != nil {
@@ -34,8 +35,16 @@ func (c *Cluster) Compare(mode string, least int, node ...string) {
 		if why, missing := s.Missing[facts.KindServiceRules]; missing {
 			return false, why
 		}
-		w = services.Want(s.Intent.Cluster, services.OptionsOf(s))
+		o := services.OptionsOf(s)
+		w = services.Want(s.Intent.Cluster, o)
 		list := services.Compare(w, s.ServiceRules)
+		if left, zone := services.WithoutZone(s.Intent.Cluster, o, s.ServiceRules, list); len(left) > 0 || len(zone) == 0 {
+			unzoned = asked
+		} else if time.Since(unzoned) > limit/10 { // one that has just begun may hear of it yet
+			c.t.Logf("%s mode: kube-proxy has missed its node's zone: %d ways are as without hints", mode, len(zone))
+			restart()
+			unzoned = time.Now()
+		}
 		if len(list) > 0 {
 			time.Sleep(min(time.Since(asked), 10*time.Second)) // kube-proxy needs the processor too
 		}

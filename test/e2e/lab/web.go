@@ -1,7 +1,5 @@
 package lab
 
-import "net/http"
-
 // A Service of type NodePort with the port http, 80, to port 8080 of its endpoints.
 const (
 	Web         = "default/web"
@@ -24,7 +22,21 @@ func (c *Cluster) CreateWeb(node string, addresses ...string) {
 // ReplaceWeb gives the Service other endpoints.
 func (c *Cluster) ReplaceWeb(node string, addresses ...string) {
 	c.t.Helper()
-	if _, err := c.do(http.MethodPatch, webSlice+"/web-1", object{"endpoints": webEndpoints(node, addresses)}); err != nil {
+	if err := c.patch(webSlice+"/web-1", object{"endpoints": webEndpoints(node, addresses)}); err != nil {
+		c.t.Fatalf("%v", err)
+	}
+}
+
+// HintWeb gives the Service other endpoints, each with a hint for a zone.
+func (c *Cluster) HintWeb(node string, zones map[string]string) {
+	c.t.Helper()
+	var all []object
+	for address, zone := range zones {
+		e := webEndpoints(node, []string{address})[0]
+		e["hints"] = object{"forZones": []object{{"name": zone}}}
+		all = append(all, e)
+	}
+	if err := c.patch(webSlice+"/web-1", object{"endpoints": all}); err != nil {
 		c.t.Fatalf("%v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/test/e2e/lab"
@@ -29,7 +30,10 @@ func TestRandomIPVS(t *testing.T) {
 		all = append(all, r.Set(fmt.Sprintf("set-%d", i)))
 	}
 	c.Make(all)
-	proxy(t, "ipvs", ipvsReady)
+	stop := proxy(t, "ipvs", ipvsReady)
 	t.Cleanup(func() { cleanup(t) })
-	c.Compare(facts.ModeIPVS, 2*sets)
+	c.Compare(facts.ModeIPVS, 2*sets, 8*time.Minute+time.Duration(sets)*6*time.Second, func() {
+		stop()
+		stop = proxy(t, "ipvs", ipvsReady)
+	})
 }
