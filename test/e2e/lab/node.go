@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"time"
 )
 
 // Node is a namespace that stands for a node, with /etc, /run and /var of its own below Root; /proc and /sys are the kernel's.
@@ -58,14 +60,18 @@ func (n *Node) Pod(name string) *NS {
 	return p
 }
 
-// Agent runs a process in the node's namespace that has the name of a network agent and does nothing.
+// Agent runs a process in the node's namespace that has the name of a network agent and does nothing, and waits until it has it.
 func (n *Node) Agent(name string) {
 	n.t.Helper()
 	program := filepath.Join(n.t.TempDir(), name)
 	if err := copySleep(program); err != nil {
 		n.t.Fatalf("%v", err)
 	}
-	n.Start(program, "infinity")
+	p := n.Start(program, "infinity")
+	WaitFor(n.t, 30*time.Second, name+" to have begun", func() (bool, string) { // ip netns exec becomes the program
+		comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.PID()))
+		return strings.TrimSpace(string(comm)) == name, fmt.Sprintf("%s %v", comm, err)
+	})
 }
 
 // copySleep makes a program that does nothing.
