@@ -8,11 +8,11 @@ import (
 )
 
 func readCounters(n *host.NS, ns *facts.Namespace) error {
-	total, err := n.Counters()
+	c, err := n.Counters(nil)
 	if err != nil {
 		return err
 	}
-	ns.Counters = &facts.Counters{Total: total}
+	ns.Counters = &facts.Counters{Total: c.Total}
 	return nil
 }
 

@@ -19,12 +19,17 @@ type Reading struct {
 	host  facts.Namespace
 	pods  map[uint64]*facts.Namespace
 	fill  *facts.NeighbourTable
+	texts map[uint64]*host.Counters  // of pods, as they were read
 	idle  map[uint64]*facts.Counters // of pods whose counters have not grown since the reading before
 }
 
-// Read reads the counters of a snapshot's node and of its pods, but not the kinds in without.
-func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.Kind) (*Reading, error) {
-	r := &Reading{at: time.Now(), host: facts.Namespace{Inode: s.Host.Inode}, pods: map[uint64]*facts.Namespace{}}
+// Read reads the counters of a snapshot's node and of its pods, but not the kinds in without. What is as it was at an earlier reading of the same Host, which may be
+// nil, is shared with that.
+func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.Kind, earlier *Reading) (*Reading, error) {
+	r := &Reading{at: time.Now(), host: facts.Namespace{Inode: s.Host.Inode}, pods: map[uint64]*facts.Namespace{}, texts: map[uint64]*host.Counters{}}
+	if earlier == nil {
+		earlier = &Reading{}
+	}
 	skip := func(k facts.Kind) bool { return slices.Contains(without, k) }
 	for k := range sampledKinds() {
 		if s.Has(k) && !skip(k) {
@@ -44,13 +49,17 @@ func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.
 	if err != nil {
 		return nil, fmt.Errorf("read counters: %w", err)
 	}
-	pods := make([]*facts.Namespace, len(s.Pods))
+	pods, texts := make([]*facts.Namespace, len(s.Pods)), make([]*host.Counters, len(s.Pods))
 	parallel(len(s.Pods), func(i int) { // but not what is dropped at a pod's own links: the node's ends count that too
-		pods[i] = c.readPodAgain(&s.Pods[i], func(k facts.Kind) bool { return !linkKind(k) && s.PodHas(&s.Pods[i], k) && !skip(k) })
+		has := func(k facts.Kind) bool { return !linkKind(k) && s.PodHas(&s.Pods[i], k) && !skip(k) }
+		pods[i], texts[i] = c.readPodAgain(&s.Pods[i], earlier, has)
 	})
-	for _, p := range pods {
+	for i, p := range pods {
 		if p != nil {
 			r.pods[p.Inode] = p
+		}
+		if texts[i] != nil {
+			r.texts[p.Inode] = texts[i]
 		}
 	}
 	if err := ctx.Err(); err != nil {
@@ -83,26 +92,53 @@ func linkKind(k facts.Kind) bool {
 }
 
 // readPodAgain reads what holds counters in a pod; nil where its namespace is gone or cannot be entered any more.
-func (c *collection) readPodAgain(pod *facts.Namespace, has func(facts.Kind) bool) (again *facts.Namespace) {
+func (c *collection) readPodAgain(pod *facts.Namespace, earlier *Reading, has func(facts.Kind) bool) (again *facts.Namespace, text *host.Counters) {
 	ns, err := c.host.Namespace(pod.Path)
 	if err != nil || c.ctx.Err() != nil {
-		return nil
+		return nil, nil
 	}
 	defer func() {
 		if errors.Join(err, ns.Close()) != nil {
-			again = nil
+			again, text = nil, nil
 		}
 	}()
 	if ns.Inode != pod.Inode {
-		return nil
+		return nil, nil
 	}
 	// Here, because the goroutine that reads many pods is parallel's own, which ends then: each pod would take another goroutine and another thread.
 	err = ns.DoHere(func() error {
-		n := c.sampleAgain(ns, pod, has)
+		n := c.sampleAgain(ns, pod, func(k facts.Kind) bool { return k != facts.KindCounters && has(k) })
+		if has(facts.KindCounters) {
+			text = countersAgain(ns, &n, earlier)
+		}
 		again = &n
 		return nil
 	})
-	return again
+	return again, text
+}
+
+// countersAgain is readCounters for whoever has read the pod before; nil where it failed.
+func countersAgain(ns *host.NS, again *facts.Namespace, earlier *Reading) *host.Counters {
+	was := earlier.texts[ns.Inode]
+	text, err := ns.Counters(was)
+	switch {
+	case err != nil:
+		miss(&again.Missing, facts.KindCounters, err)
+		return nil
+	case text == was:
+		again.Counters = earlier.pods[ns.Inode].Counters
+	default:
+		again.Counters = &facts.Counters{Total: text.Total}
+	}
+	return text
+}
+
+// share makes an idle pod's counters the earlier ones: they take their room, and the time to look at each, once.
+func (r *Reading) share(pod uint64, earlier *facts.Counters) {
+	r.pods[pod].Counters = earlier
+	if text := r.texts[pod]; text != nil {
+		text.Total = earlier.Total
+	}
 }
 
 // Since gives the snapshot with the counters of this reading, and how much they have grown since the earlier one. Back is how many counters are smaller than they
@@ -138,9 +174,9 @@ func (r *Reading) Since(earlier *Reading, s *facts.Snapshot) (out *facts.Snapsho
 		if was == nil {
 			was = &facts.Namespace{}
 		}
-		idle := was.Counters != nil && now.Counters != nil && maps.Equal(was.Counters.Total, now.Counters.Total)
+		idle := now.Counters != nil && (now.Counters == was.Counters || was.Counters != nil && maps.Equal(was.Counters.Total, now.Counters.Total))
 		if idle {
-			now.Counters = was.Counters // they take their room, and the time to look at each, once
+			r.share(p.Inode, was.Counters)
 		}
 		g := w.growth(was, now)
 		if idle {

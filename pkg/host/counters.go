@@ -4,26 +4,45 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io/fs"
 	"strconv"
 	"strings"
 	"sync"
 )
 
-// Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6, by their names with their group. It
-// must be called inside Do.
-func (n *NS) Counters() (map[string]uint64, error) {
-	all := make(map[string]uint64, mapOfCounters)
-	for _, name := range []string{"netstat", "snmp"} {
-		if err := n.withFile(n.procNet(name), maxFile, func(b []byte) { parsePairs(b, &n.host.names, all) }); err != nil {
+// Counters are the protocol counters of a namespace at one time, by their names with their group.
+type Counters struct {
+	Total map[string]uint64
+	text  uint64 // a hash of what the kernel said
+	size  int    // in bytes
+}
+
+// Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6. Where the kernel says to the letter what it said
+// for an earlier reading of this Host, which may be nil, that is given again: most pods of a node are idle most of the time. It must be called inside Do.
+func (n *NS) Counters(earlier *Counters) (*Counters, error) {
+	buf := n.host.bufs.get()
+	defer n.host.bufs.put(buf)
+	b, ends := buf[:0], [3]int{}
+	for i, name := range [...]string{"netstat", "snmp", "snmp6"} {
+		more, err := readInto(n.procNet(name), b, maxFile)
+		if err != nil && !(name == "snmp6" && errors.Is(err, fs.ErrNotExist)) {
 			return nil, fmt.Errorf("read counters: %w", err)
 		}
+		if err == nil {
+			b = more
+		}
+		ends[i] = len(b)
 	}
-	err := n.withFile(n.procNet("snmp6"), maxFile, func(b []byte) { parseSNMP6(b, &n.host.names, all) })
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read counters: %w", err)
+	text := maphash.Bytes(n.host.seed, b)
+	if earlier != nil && earlier.text == text && earlier.size == len(b) {
+		return earlier, nil
 	}
-	return all, nil
+	c := &Counters{Total: make(map[string]uint64, mapOfCounters), text: text, size: len(b)}
+	parsePairs(b[:ends[0]], &n.host.names, c.Total)
+	parsePairs(b[ends[0]:ends[1]], &n.host.names, c.Total)
+	parseSNMP6(b[ends[1]:], &n.host.names, c.Total)
+	return c, nil
 }
 
 // mapOfCounters is the most that a map of Go holds in half the room that one entry more would take; Linux 6.18 has some 400 counters. A node keeps such a map for

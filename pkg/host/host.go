@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -40,6 +41,7 @@ type Host struct {
 	node    *NS
 	bufs    buffers
 	names   counterNames
+	seed    maphash.Seed // of hashes of what was read
 }
 
 // Open checks that the root and the namespace can be used. The caller closes the Host.
@@ -48,7 +50,7 @@ func Open(o Options) (*Host, error) {
 	if root == "" {
 		root = "/"
 	}
-	h := &Host{root: root, procNet: filepath.Join(root, "proc/thread-self/net") + "/"}
+	h := &Host{root: root, procNet: filepath.Join(root, "proc/thread-self/net") + "/", seed: maphash.MakeSeed()}
 	if !exists(h.procNet) {
 		h.procNet = filepath.Join(root, "proc/net") + "/"
 		// Opened and not listed: a node has thousands of processes, and the CNI plugin has milliseconds.

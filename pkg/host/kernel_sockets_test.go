@@ -88,11 +88,12 @@ func TestUDPDrops(t *testing.T) {
 	if i < 0 || udp[i].Drops == 0 {
 		t.Fatalf("sockets = %v; want drops at 127.0.0.1:5353", udp)
 	}
-	counters := read(b, (*host.NS).Counters)
-	if got, want := counters["Udp.RcvbufErrors"], udp[i].Drops; got != want {
+	if got, want := read(b, counters).Total["Udp.RcvbufErrors"], udp[i].Drops; got != want {
 		t.Errorf("Udp.RcvbufErrors = %d; want the socket's %d", got, want)
 	}
 }
+
+func counters(n *host.NS) (*host.Counters, error) { return n.Counters(nil) }
 
 // Counters and sysctls are those of the namespace, and not of the thread's or the program's first.
 func TestProcIsOfTheNamespace(t *testing.T) {
@@ -103,12 +104,25 @@ func TestProcIsOfTheNamespace(t *testing.T) {
 	if _, err := out.Write([]byte("x")); err != nil {
 		t.Fatal(err)
 	}
-	counters := read(b, (*host.NS).Counters)
-	if got := counters["Udp.NoPorts"]; got != 1 {
+	first := read(b, counters)
+	if got := first.Total["Udp.NoPorts"]; got != 1 {
 		t.Errorf("Udp.NoPorts = %d; want the 1 of the namespace", got)
 	}
+	again := func(n *host.NS) (*host.Counters, error) { return n.Counters(first) }
+	if read(b, again) != first {
+		t.Error("nothing has been counted, and the counters are not those of before")
+	}
+	if _, err := out.Write([]byte("x")); err == nil { // the refusal of the first is told now
+		t.Error("nobody listens, and nothing was refused")
+	}
+	if _, err := out.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if later := read(b, again); later == first || later.Total["Udp.NoPorts"] != 2 {
+		t.Errorf("Udp.NoPorts = %d after one more; want 2", later.Total["Udp.NoPorts"])
+	}
 	for _, name := range []string{"TcpExt.ListenDrops", "Udp.InCsumErrors", "Udp6.InCsumErrors", "Ip6.InReceives", "Ip.FragFails"} {
-		if _, ok := counters[name]; !ok {
+		if _, ok := first.Total[name]; !ok {
 			t.Errorf("no counter %s", name)
 		}
 	}
