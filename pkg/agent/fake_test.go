@@ -114,7 +114,7 @@ func (n *fakeNode) Update(ctx context.Context, prev *facts.Snapshot, o collect.U
 	return collect.Merge(prev, s, kinds), nil, nil
 }
 
-func (n *fakeNode) Read(context.Context, *facts.Snapshot, []facts.Kind, *collect.Reading) (*collect.Reading, error) {
+func (n *fakeNode) Read(context.Context, *facts.Snapshot, collect.ReadOptions) (*collect.Reading, error) {
 	return &collect.Reading{}, nil
 }
 

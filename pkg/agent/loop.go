@@ -12,6 +12,7 @@ import (
 	"github.com/netmend/netmend/pkg/collect"
 	"github.com/netmend/netmend/pkg/config"
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/host"
 	"github.com/netmend/netmend/pkg/repair"
 	"github.com/netmend/netmend/pkg/serve"
 	"github.com/netmend/netmend/pkg/status"
@@ -48,8 +49,9 @@ type loop struct {
 	slowPace  pace
 	job       *job // nil: nothing is read beside the loop
 	jobs      chan *job
-	earlyRead *collect.Reading // the last reading of the counters
-	readAt    time.Time        // when that was
+	counters  *host.CounterNames // those that checks ask for in pods
+	earlyRead *collect.Reading   // the last reading of the counters
+	readAt    time.Time          // when that was
 	fullAt    time.Time
 	windowAt  time.Time
 	pollAt    time.Time
@@ -99,9 +101,12 @@ func newLoop(a *Agent, n node) *loop {
 	}
 	l.dir = filepath.Join(l.root, journalDir)
 	list := a.o.Suite.Checks()
+	var counters []string
 	for _, c := range list {
 		l.checks[c.Name] = c
+		counters = append(counters, c.Counters...)
 	}
+	l.counters = host.NewCounterNames(counters)
 	l.mind = newMind(list)
 	l.chain.events = make(chan chainEvent)
 	l.conditions = conditions{all: map[string]status.Condition{}, log: l.tellCondition}

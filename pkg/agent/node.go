@@ -17,7 +17,7 @@ type node interface {
 	// Update is [collect.Update].
 	Update(ctx context.Context, prev *facts.Snapshot, o collect.UpdateOptions) (s *facts.Snapshot, stale []facts.Kind, err error)
 	// Read is [collect.Read].
-	Read(ctx context.Context, s *facts.Snapshot, without []facts.Kind, earlier *collect.Reading) (*collect.Reading, error)
+	Read(ctx context.Context, s *facts.Snapshot, o collect.ReadOptions) (*collect.Reading, error)
 	// Glance reads single links of the node, of tunnels with the feature that is mended in them. Those that are gone are left out.
 	Glance(indexes []int) ([]facts.Link, error)
 	// Watch is [host.Host.Watch].
@@ -54,8 +54,8 @@ func (n hostNode) Update(ctx context.Context, prev *facts.Snapshot, o collect.Up
 	return collect.Update(ctx, n.Host, prev, o)
 }
 
-func (n hostNode) Read(ctx context.Context, s *facts.Snapshot, without []facts.Kind, earlier *collect.Reading) (*collect.Reading, error) {
-	return collect.Read(ctx, n.Host, s, without, earlier)
+func (n hostNode) Read(ctx context.Context, s *facts.Snapshot, o collect.ReadOptions) (*collect.Reading, error) {
+	return collect.Read(ctx, n.Host, s, o)
 }
 
 func (n hostNode) Kernel() repair.Kernel { return repair.HostKernel(n.Host) }

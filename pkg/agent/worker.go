@@ -62,7 +62,8 @@ func (l *loop) startJob(ctx context.Context) {
 		l.fullAt, l.truth.due = now.Add(jitter(l.conf.FullAudit)), time.Time{}
 	}
 	l.job = j
-	node, kinds, intent, truth, early := l.node, l.kinds(), facts.Intent{}, l.truth.source, l.earlyRead
+	node, kinds, intent, truth := l.node, l.kinds(), facts.Intent{}, l.truth.source
+	read := collect.ReadOptions{Without: j.without, Pods: l.counters, Earlier: l.earlyRead}
 	if !j.counter {
 		intent = l.intent()
 	}
@@ -70,7 +71,7 @@ func (l *loop) startJob(ctx context.Context) {
 		j.err = l.guarded(func() (err error) {
 			switch {
 			case j.counter:
-				j.count, err = node.Read(ctx, j.base, j.without, early)
+				j.count, err = node.Read(ctx, j.base, read)
 			case j.full:
 				j.kinds = kinds
 				j.s, err = node.Collect(ctx, kinds, intent)

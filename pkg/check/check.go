@@ -19,6 +19,8 @@ type Check struct {
 	Wants  []facts.Kind // evidence: without it the check runs and says what it did without
 	Pods   bool         // it also judges each pod; a pod without a needed kind is skipped by itself
 	Window Use          // whether it uses counter deltas
+	// Counters are those of [facts.Counters] whose deltas it asks for in pods: a daemon keeps no others of hundreds of them.
+	Counters []string
 
 	Severity Severity      // the highest that it reports
 	Settle   time.Duration // how long a finding must last before a daemon acts on it

@@ -49,6 +49,7 @@ take connections. ListenDrops without ListenOverflows are other drops (paws-list
 	Wants:    []facts.Kind{facts.KindSysctls},
 	Pods:     true,
 	Window:   check.WantsWindow,
+	Counters: []string{"TcpExt.ListenOverflows"},
 	Severity: check.Warning,
 	Settle:   10 * time.Second,
 	Run: func(s *facts.Snapshot) []check.Finding {

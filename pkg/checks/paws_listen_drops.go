@@ -45,6 +45,7 @@ drops; on newer kernels ~TWKilled~ only counts TIME_WAITs of at most four second
 	Wants:    []facts.Kind{facts.KindSysctls},
 	Pods:     true,
 	Window:   check.NeedsWindow,
+	Counters: []string{"TcpExt.PAWSPassive", "TcpExt.ListenDrops", "TcpExt.PAWSEstab", "TcpExt.PAWSTimewait", "TcpExt.PAWSOldAck", "TcpExt.TSEcrRejected"},
 	Severity: check.Critical,
 	Settle:   10 * time.Second,
 	Run: func(s *facts.Snapshot) []check.Finding {

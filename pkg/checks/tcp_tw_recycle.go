@@ -43,6 +43,7 @@ and the round-trip estimate need it (RFC 7323).
 	Wants:    []facts.Kind{facts.KindCounters, facts.KindSysctlFiles},
 	Pods:     true,
 	Window:   check.WantsWindow,
+	Counters: []string{"TcpExt.PAWSPassive"},
 	Severity: check.Critical,
 	NotApplicable: func(s *facts.Snapshot) string {
 		for _, ns := range readable(s, facts.KindSysctls) {

@@ -47,6 +47,7 @@ tcpdump has seen them; so the command takes incoming packets only. Below 3 a min
 	Wants:    []facts.Kind{facts.KindSockets, facts.KindTunnels, facts.KindConntrack},
 	Pods:     true,
 	Window:   check.NeedsWindow,
+	Counters: []string{"Udp.InCsumErrors", "Udp6.InCsumErrors"},
 	Severity: check.Critical,
 	Settle:   10 * time.Second,
 	Run: func(s *facts.Snapshot) []check.Finding {

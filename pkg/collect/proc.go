@@ -8,7 +8,7 @@ import (
 )
 
 func readCounters(n *host.NS, ns *facts.Namespace) error {
-	c, err := n.Counters(nil)
+	c, err := n.Counters(nil, nil)
 	if err != nil {
 		return err
 	}

@@ -23,14 +23,20 @@ type Reading struct {
 	idle  map[uint64]*facts.Counters // of pods whose counters have not grown since the reading before
 }
 
-// Read reads the counters of a snapshot's node and of its pods, but not the kinds in without. What is as it was at an earlier reading of the same Host, which may be
-// nil, is shared with that.
-func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.Kind, earlier *Reading) (*Reading, error) {
+// ReadOptions says what a reading leaves out. The zero value leaves out nothing.
+type ReadOptions struct {
+	Without []facts.Kind
+	Pods    *host.CounterNames // the protocol counters that are read of pods, always the same; nil: all
+	Earlier *Reading           // an earlier reading of the same Host, with which what has not changed is shared; it may be nil
+}
+
+// Read reads the counters of a snapshot's node and of its pods.
+func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, o ReadOptions) (*Reading, error) {
 	r := &Reading{at: time.Now(), host: facts.Namespace{Inode: s.Host.Inode}, pods: map[uint64]*facts.Namespace{}, texts: map[uint64]*host.Counters{}}
-	if earlier == nil {
-		earlier = &Reading{}
+	if o.Earlier == nil {
+		o.Earlier = &Reading{}
 	}
-	skip := func(k facts.Kind) bool { return slices.Contains(without, k) }
+	skip := func(k facts.Kind) bool { return slices.Contains(o.Without, k) }
 	for k := range sampledKinds() {
 		if s.Has(k) && !skip(k) {
 			r.kinds = append(r.kinds, k)
@@ -52,7 +58,7 @@ func Read(ctx context.Context, h *host.Host, s *facts.Snapshot, without []facts.
 	pods, texts := make([]*facts.Namespace, len(s.Pods)), make([]*host.Counters, len(s.Pods))
 	parallel(len(s.Pods), func(i int) { // but not what is dropped at a pod's own links: the node's ends count that too
 		has := func(k facts.Kind) bool { return !linkKind(k) && s.PodHas(&s.Pods[i], k) && !skip(k) }
-		pods[i], texts[i] = c.readPodAgain(&s.Pods[i], earlier, has)
+		pods[i], texts[i] = c.readPodAgain(&s.Pods[i], &o, has)
 	})
 	for i, p := range pods {
 		if p != nil {
@@ -92,7 +98,7 @@ func linkKind(k facts.Kind) bool {
 }
 
 // readPodAgain reads what holds counters in a pod; nil where its namespace is gone or cannot be entered any more.
-func (c *collection) readPodAgain(pod *facts.Namespace, earlier *Reading, has func(facts.Kind) bool) (again *facts.Namespace, text *host.Counters) {
+func (c *collection) readPodAgain(pod *facts.Namespace, o *ReadOptions, has func(facts.Kind) bool) (again *facts.Namespace, text *host.Counters) {
 	ns, err := c.host.Namespace(pod.Path)
 	if err != nil || c.ctx.Err() != nil {
 		return nil, nil
@@ -109,7 +115,7 @@ func (c *collection) readPodAgain(pod *facts.Namespace, earlier *Reading, has fu
 	err = ns.DoHere(func() error {
 		n := c.sampleAgain(ns, pod, func(k facts.Kind) bool { return k != facts.KindCounters && has(k) })
 		if has(facts.KindCounters) {
-			text = countersAgain(ns, &n, earlier)
+			text = countersAgain(ns, &n, o)
 		}
 		again = &n
 		return nil
@@ -118,15 +124,15 @@ func (c *collection) readPodAgain(pod *facts.Namespace, earlier *Reading, has fu
 }
 
 // countersAgain is readCounters for whoever has read the pod before; nil where it failed.
-func countersAgain(ns *host.NS, again *facts.Namespace, earlier *Reading) *host.Counters {
-	was := earlier.texts[ns.Inode]
-	text, err := ns.Counters(was)
+func countersAgain(ns *host.NS, again *facts.Namespace, o *ReadOptions) *host.Counters {
+	was := o.Earlier.texts[ns.Inode]
+	text, err := ns.Counters(o.Pods, was)
 	switch {
 	case err != nil:
 		miss(&again.Missing, facts.KindCounters, err)
 		return nil
 	case text == was:
-		again.Counters = earlier.pods[ns.Inode].Counters
+		again.Counters = o.Earlier.pods[ns.Inode].Counters
 	default:
 		again.Counters = &facts.Counters{Total: text.Total}
 	}

@@ -56,7 +56,7 @@ func delta(first, later uint64) *uint64 {
 }
 
 func mapDelta(first, later map[string]uint64) map[string]uint64 {
-	all := make(map[string]uint64, len(first))
+	all := make(map[string]uint64, min(len(first), len(later)))
 	for name, was := range first {
 		if is, ok := later[name]; ok && is >= was {
 			all[name] = is - was

@@ -169,12 +169,12 @@ func TestReadings(t *testing.T) {
 		facts.KindLinks, facts.KindAddresses, facts.KindCounters, facts.KindSockets, facts.KindSoftnet, facts.KindPods, facts.KindNFTables,
 	}})
 	before := document(t, s)
-	first, err := collect.Read(ctx, h, s, nil, nil)
+	first, err := collect.Read(ctx, h, s, collect.ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	node.must("ip", "netns", "exec", pod.name, "bash", "-c", "for i in 1 2 3; do echo >/dev/udp/127.0.0.1/9; done")
-	second, err := collect.Read(ctx, h, s, []facts.Kind{facts.KindNFTables}, first)
+	second, err := collect.Read(ctx, h, s, collect.ReadOptions{Without: []facts.Kind{facts.KindNFTables}, Earlier: first})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,14 +194,16 @@ func TestReadings(t *testing.T) {
 	if !slices.ContainsFunc(w.Host.Links, func(l facts.Link) bool { return l.DeltaRx != nil }) {
 		t.Error("no link has growth")
 	}
-	// A pod that has counted nothing since has the counters that it had.
-	third, err := collect.Read(ctx, h, s, nil, second)
+	// A pod that has counted nothing since has the counters that it had, or those of them that are asked for.
+	third, err := collect.Read(ctx, h, s, collect.ReadOptions{Pods: host.NewCounterNames([]string{"Udp.NoPorts", "Udp.Else"})})
 	if err != nil {
 		t.Fatal(err)
 	}
 	still, back := third.Since(second, s)
 	if c := still.Pods[0].Counters; back != 0 || c.Delta == nil || c.Delta["Udp.NoPorts"] != 0 || c.Total["Udp.NoPorts"] != 3 {
 		t.Errorf("an idle pod's counters: %d Udp.NoPorts, grown by %v, %d went back; want 3 and 0", c.Total["Udp.NoPorts"], c.Delta["Udp.NoPorts"], back)
+	} else if len(c.Total) != 1 || len(c.Delta) != 1 {
+		t.Errorf("an idle pod's counters are %v, grown by %v; want Udp.NoPorts alone", c.Total, c.Delta)
 	}
 	// Turned round, what has grown has gone back.
 	if _, back := first.Since(second, s); back == 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,9 +19,13 @@ type Counters struct {
 	size  int    // in bytes
 }
 
-// Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6. Where the kernel says to the letter what it said
-// for an earlier reading of this Host, which may be nil, that is given again: most pods of a node are idle most of the time. It must be called inside Do.
-func (n *NS) Counters(earlier *Counters) (*Counters, error) {
+// Counters reads the namespace's protocol counters of /proc/net/netstat, snmp and, where there is IPv6, snmp6: those of the names, or all where names is nil. Where
+// the kernel says to the letter what it said for an earlier reading of this Host with the same names, which may be nil, that is given again. It must be called
+// inside Do.
+func (n *NS) Counters(names *CounterNames, earlier *Counters) (*Counters, error) {
+	if names == nil {
+		names = &n.host.names
+	}
 	buf := n.host.bufs.get()
 	defer n.host.bufs.put(buf)
 	b, ends := buf[:0], [3]int{}
@@ -38,10 +43,14 @@ func (n *NS) Counters(earlier *Counters) (*Counters, error) {
 	if earlier != nil && earlier.text == text && earlier.size == len(b) {
 		return earlier, nil
 	}
-	c := &Counters{Total: make(map[string]uint64, mapOfCounters), text: text, size: len(b)}
-	parsePairs(b[:ends[0]], &n.host.names, c.Total)
-	parsePairs(b[ends[0]:ends[1]], &n.host.names, c.Total)
-	parseSNMP6(b[ends[1]:], &n.host.names, c.Total)
+	room := mapOfCounters
+	if names.only != nil {
+		room = len(names.only)
+	}
+	c := &Counters{Total: make(map[string]uint64, room), text: text, size: len(b)}
+	parsePairs(b[:ends[0]], names, c.Total)
+	parsePairs(b[ends[0]:ends[1]], names, c.Total)
+	parseSNMP6(b[ends[1]:], names, c.Total)
 	return c, nil
 }
 
@@ -49,23 +58,41 @@ func (n *NS) Counters(earlier *Counters) (*Counters, error) {
 // each pod.
 const mapOfCounters = 448
 
-// counterNames keeps the names of counters, which are the same in every namespace of a kernel, so that hundreds of namespaces share them. It is
-// safe for concurrent use.
-type counterNames struct {
+// CounterNames are the names of counters that are wanted, with what the lines of the kernel's text mean, which is the same in every namespace: hundreds of them share
+// it. The zero value wants all. It is safe for concurrent use.
+type CounterNames struct {
+	only  map[string]bool // nil: all
 	mu    sync.Mutex
-	lines map[string][]string // full names by the line that gives them
+	lines map[string][]string // full names by the line that gives them; empty for one that is not wanted
+}
+
+// NewCounterNames is for those names alone.
+func NewCounterNames(names []string) *CounterNames {
+	c := &CounterNames{only: make(map[string]bool, len(names))}
+	for _, name := range names {
+		c.only[name] = true
+	}
+	return c
 }
 
 // maxNameLines bounds what is kept: a kernel has some hundred.
 const maxNameLines = 4096
 
-func (c *counterNames) of(line []byte, split func(string) []string) []string {
+func (c *CounterNames) of(line []byte, split func(string) []string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if names, ok := c.lines[string(line)]; ok {
 		return names
 	}
 	names := split(string(line))
+	for i := range names {
+		if c.only != nil && !c.only[names[i]] {
+			names[i] = ""
+		}
+	}
+	if !slices.ContainsFunc(names, func(name string) bool { return name != "" }) {
+		names = nil
+	}
 	if c.lines == nil || len(c.lines) >= maxNameLines {
 		c.lines = map[string][]string{}
 	}
@@ -75,7 +102,7 @@ func (c *counterNames) of(line []byte, split func(string) []string) []string {
 
 // parsePairs reads netstat and snmp, where each group has a line of names and then one of values. A line without its partner, and a value that is
 // not a counter (Tcp.MaxConn is -1), is left out.
-func parsePairs(b []byte, names *counterNames, into map[string]uint64) {
+func parsePairs(b []byte, names *CounterNames, into map[string]uint64) {
 	var head []byte
 	for line := range bytes.Lines(b) {
 		group, values, ok := bytes.Cut(line, []byte(":"))
@@ -108,6 +135,9 @@ func pairUp(names []string, values []byte, into map[string]uint64) {
 		if len(value) == 0 {
 			return
 		}
+		if name == "" {
+			continue
+		}
 		if v, ok := parseCounter(value); ok {
 			into[name] = v
 		}
@@ -115,12 +145,15 @@ func pairUp(names []string, values []byte, into map[string]uint64) {
 }
 
 // parseSNMP6 reads lines such as "Udp6InCsumErrors 3" as "Udp6.InCsumErrors". The group ends behind the first 6.
-func parseSNMP6(b []byte, names *counterNames, into map[string]uint64) {
+func parseSNMP6(b []byte, names *CounterNames, into map[string]uint64) {
 	for line := range bytes.Lines(b) {
 		name, rest := nextField(line)
-		value, _ := nextField(rest)
 		full := names.of(name, splitSNMP6)
-		if v, ok := parseCounter(value); ok && full != nil {
+		if full == nil {
+			continue
+		}
+		value, _ := nextField(rest)
+		if v, ok := parseCounter(value); ok {
 			into[full[0]] = v
 		}
 	}

@@ -40,7 +40,7 @@ type Host struct {
 	procNet string // directory of the calling thread's /proc/net, with a slash behind it
 	node    *NS
 	bufs    buffers
-	names   counterNames
+	names   CounterNames
 	seed    maphash.Seed // of hashes of what was read
 }
 

@@ -93,7 +93,7 @@ func TestUDPDrops(t *testing.T) {
 	}
 }
 
-func counters(n *host.NS) (*host.Counters, error) { return n.Counters(nil) }
+func counters(n *host.NS) (*host.Counters, error) { return n.Counters(nil, nil) }
 
 // Counters and sysctls are those of the namespace, and not of the thread's or the program's first.
 func TestProcIsOfTheNamespace(t *testing.T) {
@@ -108,7 +108,7 @@ func TestProcIsOfTheNamespace(t *testing.T) {
 	if got := first.Total["Udp.NoPorts"]; got != 1 {
 		t.Errorf("Udp.NoPorts = %d; want the 1 of the namespace", got)
 	}
-	again := func(n *host.NS) (*host.Counters, error) { return n.Counters(first) }
+	again := func(n *host.NS) (*host.Counters, error) { return n.Counters(nil, first) }
 	if read(b, again) != first {
 		t.Error("nothing has been counted, and the counters are not those of before")
 	}

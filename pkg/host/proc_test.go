@@ -34,7 +34,7 @@ func TestParsePairs(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := map[string]uint64{}
-			parsePairs([]byte(tt.text), &counterNames{}, got)
+			parsePairs([]byte(tt.text), &CounterNames{}, got)
 			if d := cmp.Diff(tt.want, got); d != "" {
 				t.Errorf("parsePairs(%q) (-want +got):\n%s", tt.text, d)
 			}
@@ -45,7 +45,7 @@ func TestParsePairs(t *testing.T) {
 func TestParseSNMP6(t *testing.T) {
 	got := map[string]uint64{}
 	parseSNMP6([]byte("Ip6InReceives                   \t5\nUdp6InCsumErrors                \t3\nUdpLite6InErrors 2\nIcmp6OutType133 9\nrubbish 1\n6\nIp6X\n"),
-		&counterNames{}, got)
+		&CounterNames{}, got)
 	want := map[string]uint64{"Ip6.InReceives": 5, "Udp6.InCsumErrors": 3, "UdpLite6.InErrors": 2, "Icmp6.OutType133": 9}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("parseSNMP6() (-want +got):\n%s", d)
@@ -53,7 +53,7 @@ func TestParseSNMP6(t *testing.T) {
 }
 
 func TestCounterNamesAreSharedAndBounded(t *testing.T) {
-	var names counterNames
+	var names CounterNames
 	a, b := names.of([]byte("Ip: A"), groupNames), names.of([]byte("Ip: A"), func(string) []string { t.Error("split again"); return nil })
 	if &a[0] != &b[0] {
 		t.Error("the names of one line are two lists")
@@ -158,8 +158,8 @@ func FuzzProc(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		counters, sockets := map[string]uint64{}, map[netip.AddrPort]uint64{}
-		parsePairs(b, &counterNames{}, counters)
-		parseSNMP6(b, &counterNames{}, counters)
+		parsePairs(b, &CounterNames{}, counters)
+		parseSNMP6(b, &CounterNames{}, counters)
 		parseUDP(b, sockets)
 		parseSockstat(b, map[string]int64{})
 		parseSoftnet(b)
@@ -220,8 +220,18 @@ func TestTreeMadeByHand(t *testing.T) {
 	}
 }
 
+// TestCounterNames reads those counters alone that are wanted.
+func TestCounterNames(t *testing.T) {
+	names, got := NewCounterNames([]string{"Udp.InCsumErrors", "Udp6.InCsumErrors", "Icmp.Else"}), map[string]uint64{}
+	parsePairs([]byte("Udp: InDatagrams InCsumErrors\nUdp: 7 8\nIcmp: InMsgs\nIcmp: 9\n"), names, got)
+	parseSNMP6([]byte("Udp6InCsumErrors 5\nUdp6InDatagrams 6\n"), names, got)
+	if d := cmp.Diff(map[string]uint64{"Udp.InCsumErrors": 8, "Udp6.InCsumErrors": 5}, got); d != "" {
+		t.Errorf("counters (-want +got):\n%s", d)
+	}
+}
+
 func readTree(t *testing.T, n *NS) error {
-	counters, err := n.Counters(nil)
+	counters, err := n.Counters(nil, nil)
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (b *Board) Beat() {
 
 // BeatInterval is how often the loop says that it turns; a loop that was silent for longer than [BeatPatience] is taken for stuck.
 const (
-	BeatInterval = 10 * time.Second
+	BeatInterval = 30 * time.Second
 	BeatPatience = 90 * time.Second
 )
 

@@ -18,7 +18,7 @@ import (
 )
 
 // lookAfter is how often it is looked whether the socket's name still leads to the socket: a directory in /run may be cleaned by somebody else.
-const lookAfter = 10 * time.Second
+const lookAfter = 30 * time.Second
 
 // socket is a unix socket that has its name, and the lock that keeps other daemons from taking it.
 type socket struct {
