@@ -59,6 +59,10 @@ func (d *blobDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error
 	return nil
 }
 
+func (d *blobDumper) short(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return d.dump(typ, body, fn)
+}
+
 // captured is what a real kube-proxy has written for a Service of every kind, as the kernel gave it on amd64.
 func captured(t testing.TB, name string) []byte {
 	t.Helper()

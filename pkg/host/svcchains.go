@@ -2,6 +2,7 @@ package host
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -17,11 +18,25 @@ type svcChains struct {
 	list      []svcPool
 	picks     []svcPick // of the chain that is read
 	names     []byte    // their chains' names
-	ruled     []uint32  // how many rules the chains of endpoints have that were read last
+	scratch   svcScratch
+	ruled     []uint32 // how many rules the chains of endpoints have that were read last
 }
 
 func newSvcChains(src svcSource, family int, trace bool, table string) svcChains {
 	return svcChains{svcBuilder: svcBuilder{family: family, trace: trace}, src: src, table: table, pools: map[string]int32{}}
+}
+
+// room makes room for the paths and pools of so many frontends.
+func (x *svcChains) room(frontends int) {
+	x.paths, x.list = slices.Grow(x.paths, frontends), slices.Grow(x.list, frontends)
+}
+
+// double makes room in a list of unknown length: append's own steps, of a quarter, copy a long one many times.
+func double[T any](list []T) []T {
+	if len(list) == cap(list) {
+		return slices.Grow(list, max(64, len(list)))
+	}
+	return list
 }
 
 // svcEntry is a rule that leads from a frontend to a chain.

@@ -13,11 +13,48 @@ import (
 // A list that changed while it was read is ErrInterrupted.
 type nfDumper interface {
 	dump(typ uint16, body []byte, fn func(m nlMsg) error) error
+	// short is dump for one of very many lists, each likely of a few entries.
+	short(typ uint16, body []byte, fn func(m nlMsg) error) error
 }
 
-// svcConn asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each, and two system calls: it is connected to
-// the kernel, so that every datagram is the kernel's, and receives a short list and its end at once. It is of one thread at a time.
+// svcConn is two sockets. For a list the kernel takes as much memory at a time as was once asked for on the socket (max_recvmsg_len of netlink_dump): for a short one
+// that is less than one page, which costs it a fraction of the eight pages that make a long one quick.
 type svcConn struct {
+	long, brief svcSocket
+}
+
+func openSvcConn() (*svcConn, error) {
+	c := &svcConn{}
+	if err := c.long.open(recvBuffer); err != nil {
+		return nil, err
+	}
+	if err := c.brief.open(briefBuffer()); err != nil {
+		return nil, errors.Join(err, c.long.close())
+	}
+	return c, nil
+}
+
+// briefBuffer is at least what the kernel puts into a message of a list where it is asked for little: NLMSG_GOODSIZE, which is less than a page and than 8 KiB.
+func briefBuffer() int { return 8 << 10 }
+
+func (c *svcConn) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return c.long.exchange(typ, unix.NLM_F_DUMP, body, fn)
+}
+
+func (c *svcConn) short(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return c.brief.exchange(typ, unix.NLM_F_DUMP, body, fn)
+}
+
+// get asks for one object, which is answered by one message.
+func (c *svcConn) get(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return c.long.exchange(typ, 0, body, fn)
+}
+
+func (c *svcConn) close() error { return errors.Join(c.long.close(), c.brief.close()) }
+
+// svcSocket asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each, and two system calls: it is connected to
+// the kernel, so that every datagram is the kernel's, and receives a short list and its end at once. It is of one thread at a time.
+type svcSocket struct {
 	fd   int
 	seq  uint32
 	req  []byte
@@ -32,35 +69,35 @@ type mmsghdr struct {
 	n   uint32
 }
 
-func openSvcConn() (*svcConn, error) {
+func (c *svcSocket) open(size int) error {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
-		return nil, fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, ErrAbsent)
+		return fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, ErrAbsent)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err)
+		return fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err)
 	}
 	if _, err = bindNetlink(fd); err == nil {
 		err = unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err), unix.Close(fd))
+		return errors.Join(fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err), unix.Close(fd))
 	}
-	c := &svcConn{fd: fd}
+	c.fd = fd
 	for i := range c.bufs {
-		c.bufs[i] = make([]byte, recvBuffer)
+		c.bufs[i] = make([]byte, size)
 		c.vecs[i].Base = &c.bufs[i][0]
-		c.vecs[i].SetLen(recvBuffer)
+		c.vecs[i].SetLen(size)
 		c.msgs[i].hdr.Iov = &c.vecs[i]
 		c.msgs[i].hdr.SetIovlen(1)
 	}
-	return c, nil
+	return nil
 }
 
 // send and receive do not tell the Go scheduler, to which a call that takes microseconds looks as if it were blocked: the kernel has made the first part of a
 // list when send returns, and makes each next one as the one before is received.
 
-func (c *svcConn) send() error {
+func (c *svcSocket) send() error {
 	for {
 		_, _, errno := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(&c.req[0])), uintptr(len(c.req)), 0, 0, 0)
 		switch errno {
@@ -74,14 +111,14 @@ func (c *svcConn) send() error {
 }
 
 // receive fills up to two buffers and says how many. Where nothing is there yet, which is not so on any kernel that was tried, it waits.
-func (c *svcConn) receive() (int, error) {
+func (c *svcSocket) receive() (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.msgs[0])), uintptr(len(c.msgs)), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			for i := range c.msgs[:n] {
 				if c.msgs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
-					return 0, fmt.Errorf("netlink receive: a message of more than %d bytes", recvBuffer)
+					return 0, fmt.Errorf("netlink receive: a message of more than %d bytes", len(c.bufs[i]))
 				}
 			}
 			return int(n), nil
@@ -99,18 +136,9 @@ func (c *svcConn) receive() (int, error) {
 	}
 }
 
-func (c *svcConn) close() error { return unix.Close(c.fd) }
+func (c *svcSocket) close() error { return unix.Close(c.fd) }
 
-func (c *svcConn) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
-	return c.exchange(typ, unix.NLM_F_DUMP, body, fn)
-}
-
-// get asks for one object, which is answered by one message.
-func (c *svcConn) get(typ uint16, body []byte, fn func(m nlMsg) error) error {
-	return c.exchange(typ, 0, body, fn)
-}
-
-func (c *svcConn) exchange(typ, flags uint16, body []byte, fn func(m nlMsg) error) error {
+func (c *svcSocket) exchange(typ, flags uint16, body []byte, fn func(m nlMsg) error) error {
 	c.seq++
 	b := binary.NativeEndian.AppendUint32(c.req[:0], uint32(unix.NLMSG_HDRLEN+len(body)))
 	b = binary.NativeEndian.AppendUint16(b, typ)

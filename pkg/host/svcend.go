@@ -18,16 +18,29 @@ type svcEnd struct {
 	unknown   string
 }
 
+// svcScratch is what is used again for each of tens of thousands of chains.
+type svcScratch struct {
+	chain  string // the endpoint's chain that is read
+	end    svcEnd
+	own    netip.Addr // the source that the chain masquerades
+	list   []facts.ServiceBackend
+	shares []float64
+	take   func(*svcRule) error // takeEnd
+}
+
 // ends reads the endpoints' chains that were picked.
 func (x *svcChains) ends(p *svcPool, chain string) error {
-	var list []facts.ServiceBackend
-	var shares []float64
-	sticky, forgetful := map[string]uint32{}, false
+	var sticky map[string]uint32
+	forgetful := false
+	list, shares := x.scratch.list[:0], x.scratch.shares[:0]
 	x.ruled = x.ruled[:0]
 	p.hairpin = true
 	for _, pick := range x.picks {
 		name := x.names[pick.from:pick.to]
 		if pick.sticky {
+			if sticky == nil {
+				sticky = map[string]uint32{}
+			}
 			sticky[string(name)] = pick.seconds
 			continue
 		}
@@ -67,6 +80,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 		p.affinity = 0
 		p.broken = append(p.broken, "session affinity of "+chain)
 	}
+	x.scratch.list, x.scratch.shares = list, shares
 	p.backends = x.take(weigh(list, shares))
 	return nil
 }
@@ -123,35 +137,43 @@ func joined(list []facts.ServiceBackend, shares []float64) ([]facts.ServiceBacke
 	return list[:n], shares[:n]
 }
 
-// end reads an endpoint's chain: KUBE-SEP- or endpoint-.
-func (x *svcChains) end(chain string) (svcEnd, error) {
-	var e svcEnd
+// end reads an endpoint's chain: KUBE-SEP- or endpoint-. What it gives is valid until the next call.
+func (x *svcChains) end(chain string) (*svcEnd, error) {
+	e := &x.scratch.end
+	*e = svcEnd{}
 	if !strings.HasPrefix(chain, x.endpoints) {
-		return svcEnd{unknown: "it leads to " + chain + ", which is not kube-proxy's"}, nil
+		e.unknown = "it leads to " + chain + ", which is not kube-proxy's"
+		return e, nil
 	}
-	var own netip.Addr
-	err := x.src.rules(x.table, chain, func(r *svcRule) error {
-		self := x.remembers(string(r.recentName), chain)
-		plain := !r.dst.set() && !r.hasPort && r.only(0)
-		host, one := r.src.host()
-		e.rules++
-		switch {
-		case e.addr.IsValid():
-		case r.unknown != "" && r.verdict != svcNone || !plain:
-			e.unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
-		case r.recent&recentSet != 0 && !self:
-			e.unknown = chain + ": a list of clients of another chain"
-		case r.verdict == svcNone:
-			e.remembers = e.remembers || r.recent&recentSet != 0
-		case r.jumps() && string(r.target) == x.marks && one && r.proto == 0:
-			own = host
-		case r.verdict == svcDNAT && !r.src.set():
-			e.addr, e.proto, e.hairpin = r.dnat, r.proto, own == r.dnat.Addr()
-			e.remembers = e.remembers || r.recent&recentSet != 0
-		default:
-			e.unknown = chain + ": a rule that is not kube-proxy's"
-		}
-		return nil
-	})
-	return e, err
+	x.scratch.chain, x.scratch.own = chain, netip.Addr{}
+	if x.scratch.take == nil {
+		x.scratch.take = x.takeEnd
+	}
+	return e, x.src.rules(x.table, chain, x.scratch.take)
+}
+
+// takeEnd takes a rule of an endpoint's chain.
+func (x *svcChains) takeEnd(r *svcRule) error {
+	e, chain := &x.scratch.end, x.scratch.chain
+	self := x.remembers(string(r.recentName), chain)
+	plain := !r.dst.set() && !r.hasPort && r.only(0)
+	host, one := r.src.host()
+	e.rules++
+	switch {
+	case e.addr.IsValid():
+	case r.unknown != "" && r.verdict != svcNone || !plain:
+		e.unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
+	case r.recent&recentSet != 0 && !self:
+		e.unknown = chain + ": a list of clients of another chain"
+	case r.verdict == svcNone:
+		e.remembers = e.remembers || r.recent&recentSet != 0
+	case r.jumps() && string(r.target) == x.marks && one && r.proto == 0:
+		x.scratch.own = host
+	case r.verdict == svcDNAT && !r.src.set():
+		e.addr, e.proto, e.hairpin = r.dnat, r.proto, x.scratch.own == r.dnat.Addr()
+		e.remembers = e.remembers || r.recent&recentSet != 0
+	default:
+		e.unknown = chain + ": a rule that is not kube-proxy's"
+	}
+	return nil
 }

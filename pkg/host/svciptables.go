@@ -35,6 +35,7 @@ func (x *svcIPTables) read() error {
 			return err
 		}
 	}
+	x.room(len(entries))
 	for i := range entries {
 		if err := x.resolve(&entries[i]); err != nil {
 			return err
@@ -77,7 +78,7 @@ func (x *svcIPTables) services() (entries []svcEntry, ports bool, err error) {
 			if last.front == front {
 				e.before = last.before
 			}
-			entries = append(entries, e)
+			entries = append(double(entries), e)
 		}
 		return nil
 	})
@@ -138,7 +139,7 @@ func (x *svcIPTables) nodePorts(entries []svcEntry) ([]svcEntry, error) {
 		case r.unknown != "" && r.verdict != svcNone || !ok && r.verdict != svcNone:
 			unknown = services.ChainNodePorts + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
 		case r.jumps() && strings.HasPrefix(string(r.target), "KUBE-") && string(r.target) != services.ChainMarkMasq:
-			entries = append(entries, svcEntry{front: front, kind: facts.FrontNodePort, name: svcName(r.comment), chain: string(r.target), unknown: unknown})
+			entries = append(double(entries), svcEntry{front: front, kind: facts.FrontNodePort, name: svcName(r.comment), chain: string(r.target), unknown: unknown})
 		}
 		return nil
 	})

@@ -109,6 +109,7 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 	if err != nil {
 		return err
 	}
+	x.room(len(elements))
 	for i := range elements {
 		e := &elements[i]
 		entry := svcEntry{front: e.front, kind: facts.FrontExternal, chain: e.chain, name: nftName(e.chain)}
@@ -172,7 +173,7 @@ func nftName(chain string) string {
 // elements reads a map or set; an absent one has none.
 func (x *svcNFTables) elements(set string, key svcKey) (out []svcElement, err error) {
 	err = x.eachElement(set, func(e []byte) {
-		out = append(out, x.element(e, key))
+		out = append(double(out), x.element(e, key))
 	})
 	return out, err
 }

@@ -227,6 +227,9 @@ func chooseSource(nf nfDumper, family uint8, legacy *legacySource) (svcSource, e
 	if nf != nil {
 		all = append(all, newNFTSource(nf, family))
 	}
+	if len(all) == 1 {
+		return all[0], nil // and the list of all Services is not read for this alone
+	}
 	for _, src := range all {
 		jumps := false
 		for _, table := range [...]string{"nat", "filter"} {

@@ -3,10 +3,12 @@ package host
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services"
 )
 
 // svcSource gives the rules of iptables, of one family and one backend.
@@ -16,15 +18,21 @@ type svcSource interface {
 	backend() string
 }
 
-// nftSource reads the rules of iptables-nft, or of one's own table, by netlink.
+// nftSource reads the rules of iptables-nft, or of one's own table, by netlink. It makes no garbage for a chain: there are tens of thousands.
 type nftSource struct {
 	nf      nfDumper
 	decoder svcDecoder
 	body    []byte
+
+	table, chain string // that are read
+	fn           func(*svcRule) error
+	take         func(nlMsg) error // message
 }
 
 func newNFTSource(nf nfDumper, family uint8) *nftSource {
-	return &nftSource{nf: nf, decoder: svcDecoder{family: family}}
+	s := &nftSource{nf: nf, decoder: svcDecoder{family: family}}
+	s.take = s.message
+	return s
 }
 
 func (s *nftSource) backend() string { return facts.BackendNFT }
@@ -34,42 +42,59 @@ func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
 	s.body = append(s.body[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
 	s.body = appendName(s.body, unix.NFTA_RULE_TABLE, table)
 	s.body = appendName(s.body, unix.NFTA_RULE_CHAIN, chain)
-	err := s.nf.dump(nftMsg(unix.NFT_MSG_GETRULE), s.body, func(m nlMsg) error {
-		if m.Type != nftMsg(unix.NFT_MSG_NEWRULE) || len(m.Body) < nfgenmsgLen || m.Body[0] != s.decoder.family {
-			return nil
-		}
-		a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
-		var expressions, userdata []byte
-		handle := uint64(0)
-		mine := true // a kernel that does not know the filter lists every rule
-		for a.next() {
-			switch a.typ {
-			case unix.NFTA_RULE_TABLE:
-				mine = mine && string(trimNul(a.v)) == table
-			case unix.NFTA_RULE_CHAIN:
-				mine = mine && string(trimNul(a.v)) == chain
-			case unix.NFTA_RULE_HANDLE:
-				handle = attrBE64(a.v)
-			case unix.NFTA_RULE_EXPRESSIONS:
-				expressions = a.v
-			case unix.NFTA_RULE_USERDATA:
-				userdata = a.v
-			}
-		}
-		if a.cut {
-			return errCut
-		}
-		if !mine {
-			return nil
-		}
-		r := s.decoder.decode(expressions, userdata)
-		r.handle = handle
-		return fn(r)
-	})
+	s.table, s.chain, s.fn = table, chain, fn
+	ask := s.nf.dump
+	if shortChain(chain) {
+		ask = s.nf.short
+	}
+	err := ask(nftMsg(unix.NFT_MSG_GETRULE), s.body, s.take)
 	if errors.Is(err, unix.ENOENT) { // no such table
 		return nil
 	}
 	return err
+}
+
+// shortChain says whether a chain is one of those of which each Service or endpoint has its own.
+func shortChain(name string) bool {
+	for _, prefix := range [...]string{services.PrefixEndpoint, services.PrefixCluster, services.NFTPrefixEndpoint, services.NFTPrefixCluster} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *nftSource) message(m nlMsg) error {
+	if m.Type != nftMsg(unix.NFT_MSG_NEWRULE) || len(m.Body) < nfgenmsgLen || m.Body[0] != s.decoder.family {
+		return nil
+	}
+	a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
+	var expressions, userdata []byte
+	handle := uint64(0)
+	mine := true // a kernel that does not know the filter lists every rule
+	for a.next() {
+		switch a.typ {
+		case unix.NFTA_RULE_TABLE:
+			mine = mine && string(trimNul(a.v)) == s.table
+		case unix.NFTA_RULE_CHAIN:
+			mine = mine && string(trimNul(a.v)) == s.chain
+		case unix.NFTA_RULE_HANDLE:
+			handle = attrBE64(a.v)
+		case unix.NFTA_RULE_EXPRESSIONS:
+			expressions = a.v
+		case unix.NFTA_RULE_USERDATA:
+			userdata = a.v
+		}
+	}
+	if a.cut {
+		return errCut
+	}
+	if !mine {
+		return nil
+	}
+	r := s.decoder.decode(expressions, userdata)
+	r.handle = handle
+	return s.fn(r)
 }
 
 var errCut = errors.New("netlink attributes that do not fit")
