@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -61,6 +62,9 @@ func BenchmarkDaemonIdle(b *testing.B) {
 	}
 	b.Cleanup(func() { os.RemoveAll(run) })
 	state := filepath.Join(run, "node-state")
+	for range runtime.NumCPU() {
+		n.Start("chrt", "--idle", "0", "sh", "-c", "while :; do :; done") // see restedPage
+	}
 	mend := n.Start(program, "--root", n.Root, "--socket", filepath.Join(run, "s"), "--node-state", state)
 	lab.WaitFor(b, 2*time.Minute, "netmendd to be ready", func() (bool, string) {
 		data, err := os.ReadFile(state)
@@ -77,9 +81,15 @@ func BenchmarkDaemonIdle(b *testing.B) {
 	time.Sleep(length)
 	took := time.Since(start)
 	mend2, peer2 := used(b, mend), used(b, peer)
+	rested := restedPage(b)
 	share := func(from, to usage) float64 { return float64(to.time-from.time) / float64(took) }
 	how := fmt.Sprintf("%d pods, %d Services, %s in which nothing happens: ", pods, services, took.Round(time.Second))
-	ratio(b, "daemon-idle-cpu", share(mend1, mend2)/maxIdleShare, 1, how+fmt.Sprintf("%.3f %% of a processor, of %.1f %%; node-problem-detector %.3f %%",
+	fmt.Printf("daemon-idle-page: memory that has rested for %s takes %.2f µs a page to touch; what has not %.2f µs\n", rest, us(rested[0]), us(rested[1]))
+	idle := func(value float64, text string) { goal("daemon-idle-cpu", value, 1, text) } // see restedPage
+	if rested[0] < mostRested {
+		idle = func(value float64, text string) { ratio(b, "daemon-idle-cpu", value, 1, text) }
+	}
+	idle(share(mend1, mend2)/maxIdleShare, how+fmt.Sprintf("%.3f %% of a processor, of %.1f %%; node-problem-detector %.3f %%",
 		100*share(mend1, mend2), 100*maxIdleShare, 100*share(peer1, peer2)))
 	ratio(b, "daemon-idle-resident", float64(mend2.resident)/maxIdleResident, 1, how+fmt.Sprintf("%.1f MiB resident at the end, %.1f MiB at most, of %d MiB; node-problem-detector %.1f MiB",
 		float64(mend2.resident)/1024, float64(mend2.most)/1024, maxIdleResident>>10, float64(peer2.resident)/1024))
@@ -87,6 +97,32 @@ func BenchmarkDaemonIdle(b *testing.B) {
 		"netmendd's share of a processor, as a part of node-problem-detector's, which looks at one value of /proc every 30 seconds")
 	goal("daemon-idle-resident-vs-npd", float64(mend2.resident)/float64(peer2.resident), 1, "netmendd's resident memory, as a part of node-problem-detector's")
 }
+
+const (
+	rest       = 5 * time.Second
+	mostRested = 500 * time.Nanosecond
+)
+
+// restedPage measures what it takes to touch a page of memory that nobody has touched for a while, and one that somebody just has. On a machine of its own both are
+// less than a tenth of a microsecond. Some hypervisors take a guest's memory away when it halts, and give it back at 40 µs a page, which the guest counts as work of
+// whoever wanted it: then a daemon's share of the processor tells of the machine. That is why the processors are kept awake, and why there the limit fails nothing.
+func restedPage(b *testing.B) (took [2]time.Duration) {
+	b.Helper()
+	const pages = 1000
+	memory := make([]byte, pages*os.Getpagesize())
+	touch := func() time.Duration {
+		start := time.Now()
+		for i := 0; i < len(memory); i += os.Getpagesize() {
+			memory[i]++
+		}
+		return time.Since(start) / pages
+	}
+	touch()
+	time.Sleep(rest)
+	return [2]time.Duration{touch(), touch()}
+}
+
+func us(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // usage is what a process has used until now, with the programs that it has started and that have ended.
 type usage struct {
