@@ -124,7 +124,7 @@ func resetWeights(s *facts.Snapshot) fix.Fix {
 		Cost:  "established connections stay",
 		Advice: []string{
 			fix.Shell(&s.Host, "ipvsadm", "-Ln") + "  # the weights as they are",
-			fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s)),
+			showProxyPod(s),
 			"kubectl -n kube-system delete pod THAT-POD",
 		},
 	}

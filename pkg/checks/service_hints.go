@@ -25,7 +25,7 @@ func hintsUnheeded(s *facts.Snapshot, list []services.Difference) check.Finding 
 			Title: "restart kube-proxy, which then hears of its node's zone",
 			Cost:  "established connections stay; connections go to fewer endpoints, those of the zone",
 			Advice: []string{
-				fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s)),
+				showProxyPod(s),
 				"kubectl -n kube-system delete pod THAT-POD  # again, if this finding stays: it may miss the zone once more",
 			},
 		}},

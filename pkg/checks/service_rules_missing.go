@@ -269,7 +269,7 @@ func startKubeProxy(s *facts.Snapshot) fix.Fix {
 		Cost:  "a pod of low priority may be evicted to make room for kube-proxy",
 		Advice: []string{
 			fix.Shell(nil, "kubectl", "cordon", nodeName(s)) + "  # until it is mended",
-			fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s)),
+			showProxyPod(s),
 			"kubectl -n kube-system logs THAT-POD  # what it could not do",
 			"curl -s 127.0.0.1:10256/livez; curl -s 127.0.0.1:10249/proxyMode  # on the node",
 			`kubectl -n kube-system patch daemonset kube-proxy --type merge -p '{"spec":{"template":{"spec":{"priorityClassName":"system-node-critical"}}}}'  # if it is Pending`,

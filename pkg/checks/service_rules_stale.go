@@ -213,13 +213,18 @@ func outcome(p *facts.ServicePath) string {
 	return cmp.Or(someAddrs(list), "none with weight")
 }
 
+// showProxyPod is the command that shows kube-proxy's pod on the node.
+func showProxyPod(s *facts.Snapshot) string {
+	return fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s))
+}
+
 // syncKubeProxy advises how to have kube-proxy write its rules.
 func syncKubeProxy(s *facts.Snapshot) fix.Fix {
 	x := fix.Fix{
 		Title: "find out why kube-proxy does not write its rules, and have it write them all",
 		Cost:  "established connections stay; new ones are carried by the old rules until kube-proxy has written the new ones",
 		Advice: []string{
-			fix.Shell(nil, "kubectl", "-n", "kube-system", "get", "pod", "-o", "wide", "-l", "k8s-app=kube-proxy", "--field-selector", "spec.nodeName="+nodeName(s)),
+			showProxyPod(s),
 			"kubectl -n kube-system logs THAT-POD  # what it could not write, or whether it lost the API server",
 			"curl -s 127.0.0.1:10256/livez  # on the node",
 			"kubectl -n kube-system delete pod THAT-POD  # a new one writes all rules when it starts",

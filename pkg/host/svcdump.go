@@ -17,8 +17,8 @@ type nfDumper interface {
 	short(typ uint16, body []byte, fn func(m nlMsg) error) error
 }
 
-// svcConn is two sockets. For a list the kernel takes as much memory at a time as was once asked for on the socket (max_recvmsg_len of netlink_dump): for a short one
-// that is less than one page, which costs it a fraction of the eight pages that make a long one quick.
+// svcConn is two sockets. For a list the kernel takes as much memory at a time as was once asked for on the socket (max_recvmsg_len of netlink_dump): what makes a
+// long list quick is dear for tens of thousands of short ones.
 type svcConn struct {
 	long, brief svcSocket
 }
@@ -28,14 +28,15 @@ func openSvcConn() (*svcConn, error) {
 	if err := c.long.open(recvBuffer); err != nil {
 		return nil, err
 	}
-	if err := c.brief.open(briefBuffer()); err != nil {
+	if err := c.brief.open(briefBuffer); err != nil {
 		return nil, errors.Join(err, c.long.close())
 	}
 	return c, nil
 }
 
-// briefBuffer is at least what the kernel puts into a message of a list where it is asked for little: NLMSG_GOODSIZE, which is less than a page and than 8 KiB.
-func briefBuffer() int { return 8 << 10 }
+// briefBuffer is at least what the kernel puts into a message of a list where it is asked for little: NLMSG_GOODSIZE, which is less than 8 KiB. A single rule that is
+// larger would end its list without a word; kube-proxy's have less than 1 KiB.
+const briefBuffer = 8 << 10
 
 func (c *svcConn) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
 	return c.long.exchange(typ, unix.NLM_F_DUMP, body, fn)
