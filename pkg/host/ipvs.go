@@ -2,16 +2,18 @@ package host
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -19,10 +21,13 @@ import (
 // maxIPVS bounds the virtual servers and their destinations that are kept.
 const maxIPVS = 1 << 18
 
+// ipvsRead is the room of a first read of /proc/net/ip_vs, in bytes: no less than any page.
+const ipvsRead = 64 << 10
+
 // IPVS reads the virtual servers of the calling thread's namespace from /proc/net/ip_vs. It must be called inside Do. A kernel without the file has no
 // IPVS, or has its module not loaded. The file is preferred to the netlink family of that name because asking for the family by its name
-// loads the module (genetlink's ctrl_getfamily), because it holds servers and destinations in one go, and because a short one needs no privilege.
-// Servers that are found by a firewall mark have no address and are left out.
+// loads the module (genetlink's ctrl_getfamily), and because it holds servers and destinations in one go. That it is whole the family says, which
+// takes CAP_NET_ADMIN. Servers that are found by a firewall mark have no address and are left out.
 func (n *NS) IPVS() (*facts.IPVS, error) {
 	v, err := whole(n.readIPVS)
 	if err != nil {
@@ -32,35 +37,35 @@ func (n *NS) IPVS() (*facts.IPVS, error) {
 }
 
 func (n *NS) readIPVS() (*facts.IPVS, error) {
-	f, err := os.Open(n.procNet("ip_vs"))
+	text, kernels, err := n.ipvsText()
 	if errors.Is(err, fs.ErrNotExist) {
 		return &facts.IPVS{}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	v, err := parseIPVS(f)
-	if err != nil {
-		return nil, err
-	}
-	read, err := f.Seek(0, io.SeekCurrent)
-	if err != nil || !ipvsPages(int(read)) {
+	v, err := parseIPVS(bytes.NewReader(text))
+	if err != nil || !kernels {
 		return v, err
 	}
-	servers, err := ipvsTimeouts()
-	if err == nil && len(servers) != len(v.Servers) {
-		err = partIPVS(len(v.Servers), len(servers))
-	}
+	_, err = ipvsTimeouts(len(v.Servers))
 	return v, err
 }
 
-// ipvsPages says whether a list of virtual servers of so many bytes may lack some: where it takes several pages, the kernel counts the servers of all network
-// namespaces to know where to go on, and passes over some of this one's (ip_vs_info_seq_next; seen on Linux 6.1).
-func ipvsPages(text int) bool { return text > os.Getpagesize()/2 }
-
-func partIPVS(read, of int) error {
-	return fmt.Errorf("/proc/net/ip_vs has %d of %d virtual servers, as it may where other network namespaces have some too: %w", read, of, ErrInterrupted)
+// ipvsText reads /proc/net/ip_vs, and says whether it is the kernel's own and not a plain file below Options.Root. The kernel's may lack servers: from the
+// second read on, it starts at the number of those that it has passed, of all network namespaces, and counts only this one's up to there
+// (ip_vs_info_seq_next, ip_vs_info_array; seen on Linux 6.1). One read brings a page at most, and less before a server with many destinations, so no text
+// is too short to lack some.
+func (n *NS) ipvsText() (text []byte, kernels bool, err error) {
+	path := n.procNet("ip_vs")
+	if text, err = readInto(path, make([]byte, 0, ipvsRead), maxIPVSText); err != nil {
+		return nil, false, err
+	}
+	var mount unix.Statfs_t
+	if _, err = retry(func() (int, error) { return 0, unix.Statfs(path, &mount) }); err != nil {
+		return nil, false, err
+	}
+	return text, mount.Type == unix.PROC_SUPER_MAGIC, nil
 }
 
 // parseIPVS reads the text of /proc/net/ip_vs: three lines of head, then a line for each server and one that starts with "->" for each of its

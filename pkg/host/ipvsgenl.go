@@ -21,15 +21,19 @@ const (
 	ipvsServerTimeout  = 8
 )
 
-// ipvsTimeouts reads for how many seconds clients stay with a destination, which /proc/net/ip_vs tells in the kernel's own ticks. It must be called only where
-// that file exists: asking for the netlink family where the module is not loaded would load it.
-func ipvsTimeouts() (map[svcFront]uint32, error) {
+// ipvsTimeouts reads for how many seconds clients stay with a destination, which /proc/net/ip_vs tells in the kernel's own ticks. Where it finds another
+// number of virtual servers than that text, the text is not whole, and the error wraps [ErrInterrupted]. It must be called only where that file exists: asking
+// for the netlink family where the module is not loaded would load it. It takes CAP_NET_ADMIN.
+func ipvsTimeouts(servers int) (map[svcFront]uint32, error) {
 	c, err := openNetlink(unix.NETLINK_GENERIC, new(buffers))
 	if err != nil {
 		return nil, err
 	}
 	timeouts, err := readIPVSTimeouts(c)
-	return timeouts, errors.Join(err, c.close())
+	if err = errors.Join(err, c.close()); err == nil && len(timeouts) != servers {
+		err = fmt.Errorf("/proc/net/ip_vs has %d of %d virtual servers, as it may where other network namespaces have some too: %w", servers, len(timeouts), ErrInterrupted)
+	}
+	return timeouts, err
 }
 
 func readIPVSTimeouts(c *nlConn) (map[svcFront]uint32, error) {

@@ -31,7 +31,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 		seen  svcSeen
 	}
 	got, err := whole(func() (read, error) {
-		text, err := readFile(r.ns.procNet("ip_vs"), maxIPVSText)
+		text, kernels, err := r.ns.ipvsText()
 		if errors.Is(err, fs.ErrNotExist) {
 			return read{}, fmt.Errorf("IPVS: %w", ErrAbsent)
 		}
@@ -44,7 +44,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 			return read{}, err
 		}
 		x := newSvcIPVS(list, r.options.Trace)
-		if err := x.context(r, ipvsPages(len(text))); err != nil {
+		if err := x.context(r, kernels); err != nil {
 			return read{}, err
 		}
 		sum := r.hash.Sum64()
@@ -52,7 +52,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 		if err != nil {
 			return read{}, err
 		}
-		if text, err = readFile(r.ns.procNet("ip_vs"), maxIPVSText); err != nil {
+		if text, _, err = r.ns.ipvsText(); err != nil {
 			return read{}, err
 		}
 		r.hash.Reset()

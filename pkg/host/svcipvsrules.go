@@ -47,17 +47,15 @@ func newSvcIPVS(list []virtualServer, trace bool) *svcIPVS {
 	return &svcIPVS{list: list, trace: trace, sets: map[string]map[svcFront]bool{}, sources: map[svcFront][]netip.Prefix{}}
 }
 
-// context reads what is not in the list of servers, and whether that is whole; a long one may not be, see [ipvsPages].
-func (x *svcIPVS) context(r *ServiceReader, long bool) error {
+// context reads what is not in the list of servers, and of a list that is the kernel's own whether it is whole.
+func (x *svcIPVS) context(r *ServiceReader, kernels bool) error {
 	x.servers, x.hash = r.hash.Sum64(), &r.hash
-	if long || slices.ContainsFunc(x.list, func(s virtualServer) bool { return s.persistent }) {
-		timeouts, err := ipvsTimeouts()
+	if kernels {
+		timeouts, err := ipvsTimeouts(len(x.list))
 		if err != nil {
 			return err
 		}
-		if x.timeouts = timeouts; len(timeouts) != len(x.list) {
-			return partIPVS(len(x.list), len(timeouts))
-		}
+		x.timeouts = timeouts
 	}
 	if r.ns.unloaded("netfilter/ipset/ip_set") {
 		return nil

@@ -78,6 +78,7 @@ func bridged(t *testing.T) (pods [2]*lab.NS) {
 		p := lab.NewNS(t, "pod")
 		dev := fmt.Sprintf("veth%d", i)
 		sh(t, fmt.Sprintf("ip link add %s type veth peer name eth0 netns %s; ip link set %s up master cni0; bridge link set dev %s hairpin on", dev, p.Name, dev, dev))
+		undo(t, "ip link del "+dev) // with its namespace it would go later: the kernel takes namespaces apart in a worker (cleanup_net)
 		p.Sh(fmt.Sprintf("ip link set eth0 up; ip addr add 10.244.1.%d/24 dev eth0; ip route add default via 10.244.1.1", 2+i))
 		pods[i] = p
 	}
