@@ -34,7 +34,7 @@ func (r *Rules) close() error {
 }
 
 // read must be called inside Do of the namespace.
-func (r *Rules) read(n *host.NS, o host.ServiceOptions) (*facts.ServiceRules, error) {
+func (r *Rules) read(n *host.NS, o host.ServiceOptions, c *facts.Cluster) (*facts.ServiceRules, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reader == nil || r.options != o {
@@ -43,7 +43,7 @@ func (r *Rules) read(n *host.NS, o host.ServiceOptions) (*facts.ServiceRules, er
 		}
 		r.reader, r.options = n.ServiceReader(o), o
 	}
-	rules, _, err := r.reader.Read()
+	rules, _, err := r.reader.Read(c)
 	return rules, err
 }
 
@@ -68,9 +68,9 @@ func (c *collection) readServiceRules() error {
 	return node.Do(func() (err error) {
 		o := host.ServiceOptions{Mode: proxy.Mode, Trace: s.Intent.Trace}
 		if c.rules == nil {
-			s.ServiceRules, err = node.ServiceRules(o)
+			s.ServiceRules, err = node.ServiceRules(o, s.Intent.Cluster)
 		} else {
-			s.ServiceRules, err = c.rules.read(node, o)
+			s.ServiceRules, err = c.rules.read(node, o, s.Intent.Cluster)
 		}
 		if errors.Is(err, host.ErrAbsent) {
 			err = c.noRules(fmt.Errorf("%w: nothing of kube-proxy was found", host.ErrAbsent))

@@ -26,7 +26,11 @@ func newBlobDumper(blob []byte) *blobDumper {
 	d := &blobDumper{of: map[string][]nlMsg{}}
 	a := svcAnswer{list: true, fn: func(m nlMsg) error {
 		d.messages = append(d.messages, m)
-		d.of[secondName(m.Body)] = append(d.of[secondName(m.Body)], m)
+		name := secondName(m.Body)
+		if m.Type == nftMsg(unix.NFT_MSG_NEWCHAIN) {
+			name = chainName(m.Body)
+		}
+		d.of[name] = append(d.of[name], m)
 		return nil
 	}}
 	a.take(blob)
@@ -39,6 +43,14 @@ func secondName(body []byte) string {
 		return ""
 	}
 	return string(trimNul(attrOf(body[nfgenmsgLen:], unix.NFTA_RULE_CHAIN)))
+}
+
+// chainName is the chain that a request for it or an answer is about.
+func chainName(body []byte) string {
+	if len(body) < nfgenmsgLen {
+		return ""
+	}
+	return string(trimNul(attrOf(body[nfgenmsgLen:], unix.NFTA_CHAIN_NAME)))
 }
 
 func (d *blobDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error {
@@ -60,6 +72,18 @@ func (d *blobDumper) dump(typ uint16, body []byte, fn func(m nlMsg) error) error
 }
 
 func (d *blobDumper) short(typ uint16, body []byte, fn func(m nlMsg) error) error {
+	return d.dump(typ, body, fn)
+}
+
+func (d *blobDumper) both(object uint16, its []byte, typ uint16, body []byte, fn func(m nlMsg) error) error {
+	for _, m := range d.of[chainName(its)] {
+		if m.Type == object-1 {
+			if err := fn(m); err != nil {
+				return err
+			}
+			break
+		}
+	}
 	return d.dump(typ, body, fn)
 }
 
@@ -160,7 +184,7 @@ func checkPaths(t *testing.T, b *svcBuilder) {
 // TestServicesMode refuses where no mode is known.
 func TestServicesMode(t *testing.T) {
 	r := (&NS{}).ServiceReader(ServiceOptions{})
-	if _, _, err := r.Read(); err == nil {
+	if _, _, err := r.Read(nil); err == nil {
 		t.Error("Read without a mode succeeds")
 	}
 	if d := cmp.Diff("default/kubernetes:https", svcName([]byte("default/kubernetes:https cluster IP"))); d != "" {

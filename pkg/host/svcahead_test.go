@@ -65,7 +65,7 @@ func TestServicesAhead(t *testing.T) {
 		read := func() (ahead, paths []string) {
 			t.Helper()
 			rules := inNS(t, h, func() (*facts.ServiceRules, error) {
-				return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeIPTables})
+				return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeIPTables}, nil)
 			})
 			for i := range rules.Ahead {
 				ahead = append(ahead, rules.Ahead[i].Hook+" "+rules.Ahead[i].Text())
@@ -110,7 +110,7 @@ func TestServiceRulesKept(t *testing.T) {
 	h, sh := filterNS(t)
 	sh(strings.Replace(balancedRules, "SAVE", "iptables-nft-restore", 1))
 	read := func(o ServiceOptions) *facts.ServiceRules {
-		return inNS(t, h, func() (*facts.ServiceRules, error) { return h.Node().ServiceRules(o) })
+		return inNS(t, h, func() (*facts.ServiceRules, error) { return h.Node().ServiceRules(o, nil) })
 	}
 	first := read(ServiceOptions{Mode: facts.ModeIPTables})
 	if read(ServiceOptions{Mode: facts.ModeIPTables}) != first {
@@ -160,7 +160,7 @@ END`
 	} {
 		sh(table + "\n" + tt.do)
 		rules := inNS(t, h, func() (*facts.ServiceRules, error) {
-			return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeNFTables})
+			return h.Node().ServiceRules(ServiceOptions{Mode: facts.ModeNFTables}, nil)
 		})
 		if len(rules.Paths) != 1 || len(rules.Paths[0].Sources) != 2 || strings.Join(rules.Paths[0].Broken, ", ") != tt.want || rules.Paths[0].Unknown != "" {
 			t.Errorf("after %s: %+v; want broken %q", tt.do, rules.Paths, tt.want)

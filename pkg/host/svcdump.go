@@ -15,6 +15,8 @@ type nfDumper interface {
 	dump(typ uint16, body []byte, fn func(m nlMsg) error) error
 	// short is dump for one of very many lists, each likely of a few entries.
 	short(typ uint16, body []byte, fn func(m nlMsg) error) error
+	// both asks for one object and for a short list at once. An object that does not exist is not given to fn, and is no error.
+	both(object uint16, its []byte, typ uint16, body []byte, fn func(m nlMsg) error) error
 }
 
 // svcConn is two sockets. For a list the kernel takes as much memory at a time as was once asked for on the socket (max_recvmsg_len of netlink_dump): what makes a
@@ -48,20 +50,33 @@ func (c *svcConn) short(typ uint16, body []byte, fn func(m nlMsg) error) error {
 
 // get asks for one object, which is answered by one message.
 func (c *svcConn) get(typ uint16, body []byte, fn func(m nlMsg) error) error {
-	return c.long.exchange(typ, 0, body, fn)
+	return c.brief.exchange(typ, 0, body, fn)
+}
+
+func (c *svcConn) both(object uint16, its []byte, typ uint16, body []byte, fn func(m nlMsg) error) error {
+	s := &c.brief
+	s.req = s.req[:0]
+	answers := [2]svcAnswer{s.ask(object, 0, its, fn), s.ask(typ, unix.NLM_F_DUMP, body, fn)}
+	if err := s.answered(answers[:]); err != nil {
+		return err
+	}
+	if err := answers[0].err(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return err
+	}
+	return answers[1].err()
 }
 
 func (c *svcConn) close() error { return errors.Join(c.long.close(), c.brief.close()) }
 
 // svcSocket asks for tens of thousands of short lists. It differs from nlConn in that it makes no garbage for each, and two system calls: it is connected to
-// the kernel, so that every datagram is the kernel's, and receives a short list and its end at once. It is of one thread at a time.
+// the kernel, so that every datagram is the kernel's, and receives an object, a short list and its end at once. It is of one thread at a time.
 type svcSocket struct {
 	fd   int
 	seq  uint32
 	req  []byte
-	bufs [2][]byte
-	vecs [2]unix.Iovec
-	msgs [2]mmsghdr
+	bufs [3][]byte
+	vecs [3]unix.Iovec
+	msgs [3]mmsghdr
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -111,7 +126,7 @@ func (c *svcSocket) send() error {
 	}
 }
 
-// receive fills up to two buffers and says how many. Where nothing is there yet, which is not so on any kernel that was tried, it waits.
+// receive fills up to three buffers and says how many. Where nothing is there yet, which is not so on any kernel that was tried, it waits.
 func (c *svcSocket) receive() (int, error) {
 	for {
 		n, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(c.fd), uintptr(unsafe.Pointer(&c.msgs[0])), uintptr(len(c.msgs)), unix.MSG_DONTWAIT, 0, 0)
@@ -140,27 +155,43 @@ func (c *svcSocket) receive() (int, error) {
 func (c *svcSocket) close() error { return unix.Close(c.fd) }
 
 func (c *svcSocket) exchange(typ, flags uint16, body []byte, fn func(m nlMsg) error) error {
+	c.req = c.req[:0]
+	answer := [1]svcAnswer{c.ask(typ, flags, body, fn)}
+	if err := c.answered(answer[:]); err != nil {
+		return err
+	}
+	return answer[0].err()
+}
+
+// ask appends a request to those that are sent next.
+func (c *svcSocket) ask(typ, flags uint16, body []byte, fn func(m nlMsg) error) svcAnswer {
 	c.seq++
-	b := binary.NativeEndian.AppendUint32(c.req[:0], uint32(unix.NLMSG_HDRLEN+len(body)))
+	b := binary.NativeEndian.AppendUint32(c.req, uint32(unix.NLMSG_HDRLEN+len(body)))
 	b = binary.NativeEndian.AppendUint16(b, typ)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|flags)
 	b = binary.NativeEndian.AppendUint32(b, c.seq)
 	b = binary.NativeEndian.AppendUint32(b, 0)
-	c.req = append(b, body...)
+	c.req = append(b, body...) // of a length that is a multiple of four, as all attributes are
+	return svcAnswer{seq: c.seq, list: flags != 0, fn: fn}
+}
+
+// answered sends the requests and takes their answers, which come in their order.
+func (c *svcSocket) answered(answers []svcAnswer) error {
 	if err := c.send(); err != nil {
 		return err
 	}
-	a := svcAnswer{seq: c.seq, list: flags != 0, fn: fn}
-	for !a.done {
+	for i := 0; i < len(answers); {
 		n, err := c.receive()
 		if err != nil {
 			return err
 		}
-		for i := range n {
-			a.take(c.bufs[i][:c.msgs[i].n])
+		for j := 0; j < n && i < len(answers); j++ {
+			if answers[i].take(c.bufs[j][:c.msgs[j].n]); answers[i].done {
+				i++
+			}
 		}
 	}
-	return a.err()
+	return nil
 }
 
 // svcAnswer gathers the datagrams that answer one request.

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/services"
 )
 
@@ -122,10 +124,15 @@ func withChains(capture []byte, proto uint8) []byte {
 func TestServicesCapturedCounted(t *testing.T) {
 	for _, f := range legacyFamilies() {
 		capture := withChains(captured(t, "nftables-"+f.name), f.proto)
-		var got [2]string
-		for i, drawn := range []int{0, maxDrawn + 1} {
+		var got [3]string
+		for i := range got {
 			x := newSvcNFTables(newBlobDumper(capture), f.proto, false)
-			x.drawn = drawn
+			if i > 0 {
+				x.drawn = maxDrawn + 1
+			}
+			if i > 1 {
+				x.likely = services.NewLikely(clusterOf(x.nf.(*blobDumper).messages))
+			}
 			if err := x.remember(&svcMaps{}); err != nil {
 				t.Fatal(err)
 			}
@@ -133,12 +140,14 @@ func TestServicesCapturedCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			got[i] = pathLines(t, &x.svcBuilder)
-			if i == 1 && len(x.maps.now.whole) == 0 {
-				t.Errorf("%s: no map was counted", f.name)
+			if i > 0 && !slices.Contains(slices.Collect(maps.Values(x.maps.now.whole)), false) || (x.uses != nil) != (i == 1) {
+				t.Errorf("%s: no map was counted, or the list of chains was read: %v", f.name, x.uses != nil)
 			}
 		}
-		if d := cmp.Diff(got[0], got[1]); d != "" {
-			t.Errorf("%s: paths (-read +counted):\n%s", f.name, d)
+		for i, how := range []string{"counted", "named"} {
+			if d := cmp.Diff(got[0], got[i+1]); d != "" {
+				t.Errorf("%s: paths (-read +%s):\n%s", f.name, how, d)
+			}
 		}
 	}
 }
@@ -147,11 +156,14 @@ func FuzzServicesNFTables(f *testing.F) {
 	captures := [2][]byte{
 		withChains(captured(f, "nftables-ip"), unix.NFPROTO_IPV4), withChains(captured(f, "nftables-ip6"), unix.NFPROTO_IPV6),
 	}
+	var clusters [2]*facts.Cluster
 	for i, c := range captures {
-		damages(f, func(edits []byte) { f.Add(i == 1, false, edits) }, c)
-		f.Add(i == 1, true, []byte(nil))
+		damages(f, func(edits []byte) { f.Add(i == 1, false, false, edits) }, c)
+		f.Add(i == 1, true, false, []byte(nil))
+		damages(f, func(edits []byte) { f.Add(i == 1, true, true, edits) }, c)
+		clusters[i] = clusterOf(newBlobDumper(c).messages)
 	}
-	f.Fuzz(func(t *testing.T, six, many bool, edits []byte) {
+	f.Fuzz(func(t *testing.T, six, many, told bool, edits []byte) {
 		proto, capture := uint8(unix.NFPROTO_IPV4), captures[0]
 		if six {
 			proto, capture = unix.NFPROTO_IPV6, captures[1]
@@ -159,6 +171,9 @@ func FuzzServicesNFTables(f *testing.F) {
 		x := newSvcNFTables(newBlobDumper(damage(capture, edits)), proto, !many)
 		if many { // so that maps are counted
 			x.drawn = maxDrawn
+		}
+		if told {
+			x.likely = services.NewLikely(clusters[svcFamily(proto)/2-2])
 		}
 		if x.remember(&svcMaps{}) == nil && x.read() == nil {
 			checkPaths(t, &x.svcBuilder)

@@ -26,6 +26,7 @@ const (
 type svcNFTables struct {
 	svcChains
 	nf       nfDumper
+	counting countingSource
 	proto    uint8
 	outers   map[string]svcOuter
 	timeouts map[string]uint32   // of the sets affinity-, in seconds
@@ -33,15 +34,21 @@ type svcNFTables struct {
 	body     []byte
 
 	drawn           int                // maps from random numbers, and others without a name
-	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where every map is read
-	maps            *svcMapsReading    // nil: nothing is remembered of maps
-	lost, lostPorts []string           // links that are missing on the way to the maps
-	lostRanges      []string           // and on the way to the source ranges
+	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where the list of chains was not needed
+	likely          *services.Likely   // what the cluster has; nil: nothing is known of it
+	likelyEnds      []netip.AddrPort   // of the Service that is read
+	likelyName      []byte
+	local           bool            // there is a chain local- beside the chain service- that is read
+	unnamed         int             // Services that have other endpoints
+	maps            *svcMapsReading // nil: nothing is remembered of maps
+	lost, lostPorts []string        // links that are missing on the way to the maps
+	lostRanges      []string        // and on the way to the source ranges
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
+	nft := newNFTSource(nf, proto)
 	x := &svcNFTables{
-		svcChains: newSvcChains(newNFTSource(nf, proto), svcFamily(proto), trace, services.TableNFT), nf: nf, proto: proto,
+		svcChains: newSvcChains(nft, svcFamily(proto), trace, services.TableNFT), nf: nf, counting: countingSource{nftSource: nft}, proto: proto,
 		outers: map[string]svcOuter{}, timeouts: map[string]uint32{}, sources: map[string]svcOuter{},
 	}
 	x.marks, x.endpoints = nftMarkChain, services.NFTPrefixEndpoint
@@ -66,11 +73,6 @@ func (x *svcNFTables) read() error {
 	scoped, err := x.readSets()
 	if err != nil {
 		return err
-	}
-	if x.drawn > maxDrawn && !x.trace { // whoever follows the links of a Service reads them
-		if err := x.readUses(); err != nil {
-			return err
-		}
 	}
 	front, ports, err := x.services()
 	if err != nil {

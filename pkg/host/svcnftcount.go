@@ -29,21 +29,10 @@ func (x *svcNFTables) counted(p *svcPool, chain string, modulus uint32) (bool, e
 	if !ok || use == nil || use.local || modulus == 0 || uint64(len(use.endpoints)) != uint64(modulus) {
 		return false, nil
 	}
-	q := *p
 	for _, name := range use.endpoints {
 		x.choose([]byte(name), svcPick{share: 1 / float64(modulus)})
 	}
-	if err := x.ends(&q, chain); err != nil {
-		return false, err
-	}
-	for i, rules := range x.ruled {
-		if use.uses[i] != rules+1 {
-			x.picks, x.names = x.picks[:0], x.names[:0]
-			return false, nil
-		}
-	}
-	*p = q
-	return true, nil
+	return x.referred(p, chain, &use.uses)
 }
 
 // svcBase is the part of a chain's name that tells the Service's port, behind the hash and in front of the endpoint.
@@ -53,7 +42,7 @@ func svcBase(name string) string {
 	return base
 }
 
-// readUses reads the list of chains where there are too many maps to read them all.
+// readUses reads the list of chains.
 func (x *svcNFTables) readUses() error {
 	x.uses = map[string]*svcUse{}
 	body := appendName([]byte{x.proto, unix.NFNETLINK_V0, 0, 0}, unix.NFTA_CHAIN_TABLE, services.TableNFT)

@@ -17,8 +17,12 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	p := svcPool{trace: x.link(chain, "")}
 	x.picks, x.names = x.picks[:0], x.names[:0]
 	random, modulus, rule := "", uint32(0), uint64(0)
-	err := x.src.rules(x.table, chain, func(r *svcRule) error {
-		if random == "" && r.verdict != svcNone {
+	last := true // nothing stands behind the rule with the map, which kube-proxy writes last
+	err := x.poolRules(chain, func(r *svcRule) error {
+		switch {
+		case random != "":
+			last = false
+		case r.verdict != svcNone:
 			random, modulus = x.pick(&p, chain, r)
 			rule = r.handle
 		}
@@ -27,9 +31,9 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	if err != nil {
 		return nil, err
 	}
-	countable := random != "" && p.unknown == "" && len(x.picks) == 0
-	if countable && x.uses != nil && x.maps.count(rule) {
-		if counted, err := x.counted(&p, chain, modulus); err != nil || counted {
+	countable := random != "" && last && p.unknown == "" && len(x.picks) == 0
+	if countable && x.many() && x.maps.count(rule) {
+		if told, err := x.told(&p, chain, modulus); err != nil || told {
 			return x.keep(chain, p), err
 		}
 	}

@@ -23,8 +23,9 @@ type ServiceOptions struct {
 
 // ServiceRules reads what the calling thread's namespace holds for all Services. It must be called inside Do. What is read belongs to one generation of the
 // kernel's tables; tables that never stand still give ErrInterrupted. Reading makes no table and loads no module. It needs CAP_NET_ADMIN. The namespace keeps
-// what it gave until it is asked with other options or closed: where nothing has changed, the same facts are given again, and they must not be changed.
-func (n *NS) ServiceRules(o ServiceOptions) (*facts.ServiceRules, error) {
+// what it gave until it is asked with other options or closed: where nothing has changed, the same facts are given again, and they must not be changed. For the
+// cluster see [ServiceReader.Read].
+func (n *NS) ServiceRules(o ServiceOptions, c *facts.Cluster) (*facts.ServiceRules, error) {
 	n.servicesMu.Lock()
 	defer n.servicesMu.Unlock()
 	if n.services != nil && n.services.options != o {
@@ -35,7 +36,7 @@ func (n *NS) ServiceRules(o ServiceOptions) (*facts.ServiceRules, error) {
 	if n.services == nil {
 		n.services = n.ServiceReader(o)
 	}
-	rules, _, err := n.services.Read()
+	rules, _, err := n.services.Read(c)
 	return rules, err
 }
 
@@ -58,6 +59,7 @@ type ServiceReader struct {
 	seen    svcSeen
 	hash    maphash.Hash
 	maps    [2]svcMaps // of nftables mode, of IPv4 and IPv6
+	likely  *services.Likely
 }
 
 // svcSeen is what tells that nothing has changed.
@@ -80,8 +82,10 @@ func (r *ServiceReader) Close() error {
 }
 
 // Read gives what the namespace holds; it must be called inside Do. Where nothing has changed since the last call, it is what that gave, and changed is
-// false. The facts are shared and must not be changed.
-func (r *ServiceReader) Read() (rules *facts.ServiceRules, changed bool, err error) {
+// false. The facts are shared and must not be changed. What the cluster has, if it is known, makes reading very many Services quicker; what is read is the same.
+func (r *ServiceReader) Read(c *facts.Cluster) (rules *facts.ServiceRules, changed bool, err error) {
+	r.likely = services.NewLikely(c)
+	defer func() { r.likely = nil }()
 	switch r.options.Mode {
 	case facts.ModeIPTables, facts.ModeNFTables:
 		rules, changed, err = r.tables()
@@ -196,6 +200,7 @@ func (r *ServiceReader) once(nf nfDumper, legacy map[int]*legacySource) (*facts.
 func (r *ServiceReader) family(nf nfDumper, family uint8, legacy *legacySource) (*svcBuilder, error) {
 	if r.options.Mode == facts.ModeNFTables {
 		x := newSvcNFTables(nf, family, r.options.Trace)
+		x.likely = r.likely
 		if nf == nil {
 			return &x.svcBuilder, nil
 		}

@@ -114,7 +114,7 @@ func TestServicesSwapped(t *testing.T) {
 	read := func(r *ServiceReader) (wrong int) {
 		t.Helper()
 		rules := inNS(t, h, func() (rules *facts.ServiceRules, err error) {
-			rules, _, err = r.Read()
+			rules, _, err = r.Read(nil)
 			return rules, err
 		})
 		if len(rules.Paths) != many {
@@ -179,7 +179,7 @@ func TestServicesAgain(t *testing.T) {
 		t.Helper()
 		changed := false
 		rules := inNS(t, h, func() (rules *facts.ServiceRules, err error) {
-			rules, changed, err = r.Read()
+			rules, changed, err = r.Read(nil)
 			return rules, err
 		})
 		return rules, changed
@@ -228,7 +228,7 @@ END`)
 	read := func() (changed bool, broken []string) {
 		t.Helper()
 		rules := inNS(t, h, func() (rules *facts.ServiceRules, err error) {
-			rules, changed, err = r.Read()
+			rules, changed, err = r.Read(nil)
 			return rules, err
 		})
 		if len(rules.Paths) != 1 {

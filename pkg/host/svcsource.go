@@ -24,7 +24,11 @@ type nftSource struct {
 	decoder svcDecoder
 	body    []byte
 
+	ask []byte // the request for a chain itself
+
 	table, chain string // that are read
+	other        string // the chain that is asked for along with them
+	use          uint32 // of that one
 	fn           func(*svcRule) error
 	take         func(nlMsg) error // message
 }
@@ -39,18 +43,43 @@ func (s *nftSource) backend() string { return facts.BackendNFT }
 
 // rules asks for one chain: the kernel finds it by its hash, whereas the list of a whole table is walked anew from its start for every 32 KiB of it.
 func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
+	list := s.nf.dump
+	if shortChain(chain) {
+		list = s.nf.short
+	}
+	return noEntry(list(nftMsg(unix.NFT_MSG_GETRULE), s.request(table, chain, fn), s.take)) // ENOENT: no such table
+}
+
+// rulesAnd gives the rules of a chain, of which there are few, and says of another one, which may be the same, how many rules it has and how many things refer to it,
+// together; 0 where it does not exist.
+func (s *nftSource) rulesAnd(table, chain, other string, fn func(*svcRule) error) (use uint32, err error) {
+	s.other, s.use = other, 0
+	s.ask = append(s.ask[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
+	s.ask = appendName(s.ask, unix.NFTA_CHAIN_TABLE, table)
+	s.ask = appendName(s.ask, unix.NFTA_CHAIN_NAME, other)
+	err = s.nf.both(nftMsg(unix.NFT_MSG_GETCHAIN), s.ask, nftMsg(unix.NFT_MSG_GETRULE), s.request(table, chain, fn), s.take)
+	s.other = ""
+	return s.use, noEntry(err)
+}
+
+// request is that for the rules of a chain, valid until the next.
+func (s *nftSource) request(table, chain string, fn func(*svcRule) error) []byte {
 	s.body = append(s.body[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
 	s.body = appendName(s.body, unix.NFTA_RULE_TABLE, table)
 	s.body = appendName(s.body, unix.NFTA_RULE_CHAIN, chain)
 	s.table, s.chain, s.fn = table, chain, fn
-	ask := s.nf.dump
-	if shortChain(chain) {
-		ask = s.nf.short
-	}
-	err := ask(nftMsg(unix.NFT_MSG_GETRULE), s.body, s.take)
-	if errors.Is(err, unix.ENOENT) { // no such table
-		return nil
-	}
+	return s.body
+}
+
+// countingSource keeps how many rules each chain that is read has, and how many things refer to it.
+type countingSource struct {
+	*nftSource
+	uses []uint32
+}
+
+func (s *countingSource) rules(table, chain string, fn func(*svcRule) error) error {
+	use, err := s.rulesAnd(table, chain, chain, fn)
+	s.uses = append(s.uses, use)
 	return err
 }
 
@@ -65,10 +94,32 @@ func shortChain(name string) bool {
 }
 
 func (s *nftSource) message(m nlMsg) error {
-	if m.Type != nftMsg(unix.NFT_MSG_NEWRULE) || len(m.Body) < nfgenmsgLen || m.Body[0] != s.decoder.family {
+	if len(m.Body) < nfgenmsgLen || m.Body[0] != s.decoder.family {
 		return nil
 	}
-	a := nlAttrs{rest: m.Body[nfgenmsgLen:]}
+	switch m.Type {
+	case nftMsg(unix.NFT_MSG_NEWCHAIN):
+		return s.chainMessage(m.Body)
+	case nftMsg(unix.NFT_MSG_NEWRULE):
+		return s.ruleMessage(m.Body)
+	}
+	return nil
+}
+
+// chainMessage takes the chain that is asked for along with rules.
+func (s *nftSource) chainMessage(body []byte) error {
+	var a nftChainAttrs
+	if err := nfAttrs(body, a.take); err != nil {
+		return err
+	}
+	if string(a.table) == s.table && string(a.name) == s.other {
+		s.use = a.use
+	}
+	return nil
+}
+
+func (s *nftSource) ruleMessage(body []byte) error {
+	a := nlAttrs{rest: body[nfgenmsgLen:]}
 	var expressions, userdata []byte
 	handle := uint64(0)
 	mine := true // a kernel that does not know the filter lists every rule

@@ -84,7 +84,23 @@ func NFTEndpoint(name, protocol string, endpoint netip.AddrPort) string {
 	if !ok {
 		return ""
 	}
-	return hashed(base + "__" + strings.ReplaceAll(endpoint.Addr().String(), ":", ".") + "/" + strconv.Itoa(int(endpoint.Port())))
+	return string(AppendNFTEndpoint(nil, base, endpoint))
+}
+
+// AppendNFTEndpoint appends what [NFTEndpoint] gives. The base is what [NFTPort] has behind its hash, "namespace/name/protocol/port".
+func AppendNFTEndpoint(name []byte, base string, endpoint netip.AddrPort) []byte {
+	from := len(name)
+	name = append(append(name, "01234567-"...), base...)
+	name = append(name, "__"...)
+	addr := len(name)
+	name = endpoint.Addr().AppendTo(name)
+	for i, c := range name[addr:] {
+		if c == ':' {
+			name[addr+i] = '.'
+		}
+	}
+	name = strconv.AppendUint(append(name, '/'), uint64(endpoint.Port()), 10)
+	return cut(name, from)
 }
 
 func nftBase(name, protocol string) (string, bool) {
@@ -92,10 +108,14 @@ func nftBase(name, protocol string) (string, bool) {
 	return service + "/" + protocol + "/" + port, strings.Contains(service, "/")
 }
 
-func hashed(base string) string {
-	name := hash(base, 8) + "-" + base
-	if len(name) > longestBase {
-		name = name[:longestBase-3] + "..."
+func hashed(base string) string { return string(cut([]byte("01234567-"+base), 0)) }
+
+// cut puts the hash of what stands behind the place for it into that place, and shortens what is too long.
+func cut(name []byte, from int) []byte {
+	sum := chainhash.Sum(name[from+9:])
+	copy(name[from:from+8], sum[:])
+	if len(name)-from > longestBase {
+		name = append(name[:from+longestBase-3], "..."...)
 	}
 	return name
 }

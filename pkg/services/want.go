@@ -30,12 +30,7 @@ type builder struct {
 // Want computes the ways that a node must have for all Services of a cluster, as kube-proxy's serviceToServiceMap and syncProxyRules do.
 func Want(c *facts.Cluster, o Options) *Wanted {
 	b := &builder{Options: o, cluster: c}
-	slicesOf := map[string][]int32{}
-	for i := range c.Slices {
-		if s := &c.Slices[i]; s.Proxy == "" && !s.Headless {
-			slicesOf[s.Service] = append(slicesOf[s.Service], int32(i))
-		}
-	}
+	slicesOf := slicesByService(c)
 	b.paths = make([]facts.ServicePath, 0, len(c.All)+len(c.All)/4)
 	for i := range c.All {
 		if s := &c.All[i]; s.Proxy == "" && !s.Headless && s.Type != facts.TypeExternalName {

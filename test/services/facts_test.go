@@ -25,7 +25,7 @@ func held(t *testing.T, n *lab.Node, mode string) *facts.ServiceRules {
 	defer h.Close()
 	var rules *facts.ServiceRules
 	err = h.Node().Do(func() (err error) {
-		rules, err = h.Node().ServiceRules(host.ServiceOptions{Mode: mode})
+		rules, err = h.Node().ServiceRules(host.ServiceOptions{Mode: mode}, nil)
 		return err
 	})
 	if err != nil {

@@ -47,7 +47,7 @@ func run(args []string) error {
 	defer h.Close()
 	return h.Node().Do(func() error {
 		start, before := time.Now(), used()
-		held, err := h.Node().ServiceRules(host.ServiceOptions{Mode: args[1]})
+		held, err := h.Node().ServiceRules(host.ServiceOptions{Mode: args[1]}, cluster)
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func run(args []string) error {
 			return err
 		}
 		start = time.Now()
-		again, err := h.Node().ServiceRules(host.ServiceOptions{Mode: args[1]})
+		again, err := h.Node().ServiceRules(host.ServiceOptions{Mode: args[1]}, cluster)
 		if err == nil && again != held {
 			err = errors.New("what has not changed was read again")
 		}

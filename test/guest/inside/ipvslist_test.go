@@ -40,7 +40,7 @@ func TestIPVSList(t *testing.T) {
 				if got[0] = notRead(err); got[0] == "" {
 					got[0] = fmt.Sprintf("%d servers, %d destinations", len(v.Servers), len(v.Servers[0].Dests))
 				}
-				rules, err := h.Node().ServiceRules(host.ServiceOptions{Mode: facts.ModeIPVS})
+				rules, err := h.Node().ServiceRules(host.ServiceOptions{Mode: facts.ModeIPVS}, nil)
 				if got[1] = notRead(err); got[1] == "" {
 					got[1] = fmt.Sprintf("%d ways", len(rules.Paths))
 				}

@@ -120,7 +120,7 @@ func TestServicesIPVS(t *testing.T) {
 	r := h.Node().ServiceReader(host.ServiceOptions{Mode: facts.ModeIPVS})
 	t.Cleanup(func() { r.Close() })
 	read := func() (*facts.ServiceRules, bool) {
-		rules, changed, err := r.Read()
+		rules, changed, err := r.Read(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestServicesIPVS(t *testing.T) {
 	}
 	diff := ""
 	lab.WaitFor(t, 4*time.Minute, "the virtual servers", func() (bool, string) {
-		rules, _, err := r.Read()
+		rules, _, err := r.Read(nil)
 		if errors.Is(err, host.ErrInterrupted) { // kube-proxy is writing
 			return false, err.Error()
 		}
@@ -151,7 +151,7 @@ func TestServicesIPVS(t *testing.T) {
 	}
 	other := lab.NewNS(t, "other")
 	other.Sh("for i in $(seq 1 250); do echo \"-A -t 192.0.2.$i:80 -s rr\"; done | ipvsadm -R")
-	if rules, _, err := r.Read(); err == nil && len(rules.Paths) != len(whole.Paths) || err != nil && !errors.Is(err, host.ErrInterrupted) {
+	if rules, _, err := r.Read(nil); err == nil && len(rules.Paths) != len(whole.Paths) || err != nil && !errors.Is(err, host.ErrInterrupted) {
 		t.Errorf("beside a namespace with servers of its own: %v, %v; want the same as before, or that it cannot be read", rules, err)
 	} else {
 		t.Logf("beside a namespace with servers of its own: %v", err)

@@ -8,28 +8,42 @@ import (
 	"math/bits"
 )
 
+// Size is how many characters kube-proxy takes of a hash at most.
+const Size = 16
+
 // Of is the hash of a text, of which kube-proxy takes the first 8 or 16 characters.
 func Of(text string) string {
+	out := Sum([]byte(text))
+	return string(out[:])
+}
+
+// Sum is [Of] for tens of thousands of texts: it makes no garbage.
+func Sum(text []byte) (out [Size]byte) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 	sum := sum256(text)
-	out := make([]byte, 16)
 	for i := range out {
 		at := 5 * i // the first bit of the character
 		out[i] = alphabet[binary.BigEndian.Uint16(sum[at/8:])<<(at%8)>>11]
 	}
-	return string(out)
+	return out
 }
 
 // sum256 is SHA-256. A hash of the service's name is no secret, so that nothing here needs to take the same time for every text.
-func sum256(text string) [32]byte {
+func sum256(text []byte) [32]byte {
 	h := [8]uint32{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}
-	message := append([]byte(text), 0x80)
-	for len(message)%64 != 56 {
-		message = append(message, 0)
+	rest := text
+	for ; len(rest) >= 64; rest = rest[64:] {
+		block(&h, rest[:64])
 	}
-	message = binary.BigEndian.AppendUint64(message, 8*uint64(len(text)))
-	for ; len(message) > 0; message = message[64:] {
-		block(&h, message[:64])
+	var last [128]byte
+	end := 64
+	if n := copy(last[:], rest); n >= 56 {
+		end = 128
+	}
+	last[len(rest)] = 0x80
+	binary.BigEndian.PutUint64(last[end-8:], 8*uint64(len(text)))
+	for at := 0; at < end; at += 64 {
+		block(&h, last[at:at+64])
 	}
 	var out [32]byte
 	for i, v := range h {
@@ -50,17 +64,16 @@ func block(h *[8]uint32, message []byte) {
 		s1 := bits.RotateLeft32(b, -17) ^ bits.RotateLeft32(b, -19) ^ b>>10
 		w[i] = w[i-16] + s0 + w[i-7] + s1
 	}
-	v := *h
+	a, b, c, d, e, f, g, last := h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7]
 	for i, k := range roundConstants() {
-		a, e := v[0], v[4]
 		s1 := bits.RotateLeft32(e, -6) ^ bits.RotateLeft32(e, -11) ^ bits.RotateLeft32(e, -25)
-		t1 := v[7] + s1 + (e&v[5] ^ ^e&v[6]) + k + w[i]
+		t1 := last + s1 + (e&f ^ ^e&g) + k + w[i]
 		s0 := bits.RotateLeft32(a, -2) ^ bits.RotateLeft32(a, -13) ^ bits.RotateLeft32(a, -22)
-		t2 := s0 + (a&v[1] ^ a&v[2] ^ v[1]&v[2])
-		v = [8]uint32{t1 + t2, v[0], v[1], v[2], v[3] + t1, v[4], v[5], v[6]}
+		t2 := s0 + (a&b ^ a&c ^ b&c)
+		last, g, f, e, d, c, b, a = g, f, e, d+t1, c, b, a, t1+t2
 	}
-	for i := range h {
-		h[i] += v[i]
+	for i, v := range [...]uint32{a, b, c, d, e, f, g, last} {
+		h[i] += v
 	}
 }
 

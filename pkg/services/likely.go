@@ -1,0 +1,71 @@
+package services
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/netmend/netmend/pkg/facts"
+)
+
+// Likely tells which endpoints a Service's port has on most nodes, so that they can be asked for by their names. It knows nothing of policies, hints and the node;
+// what a node must have is [Want]'s to say. A nil one knows no endpoints. It is for one goroutine at a time.
+type Likely struct {
+	cluster *facts.Cluster
+	of      map[string][]int32 // the slices by the name of the Service; nil: nobody has asked yet
+}
+
+// NewLikely is nil where nothing is known of the cluster.
+func NewLikely(c *facts.Cluster) *Likely {
+	if c == nil {
+		return nil
+	}
+	return &Likely{cluster: c}
+}
+
+// Endpoints appends those of a port that is named "namespace/name/protocol/port" as chains of nftables mode are, each once: those that are ready, and where none is,
+// those that still serve. A name that is no such one has none.
+func (l *Likely) Endpoints(list []netip.AddrPort, port string, family int) []netip.AddrPort {
+	namespace, rest, _ := strings.Cut(port, "/")
+	name, rest, _ := strings.Cut(rest, "/")
+	protocol, portName, ok := strings.Cut(rest, "/")
+	if l == nil || !ok {
+		return list
+	}
+	if l.of == nil {
+		l.of = slicesByService(l.cluster)
+	}
+	indexes := l.of[port[:len(namespace)+1+len(name)]]
+	from := len(list)
+	for _, draining := range [...]bool{false, true} {
+		for _, i := range indexes {
+			s := &l.cluster.Slices[i]
+			p := slices.IndexFunc(s.Ports, func(p facts.EndpointPort) bool { return p.Name == portName && p.Protocol == protocol })
+			if s.Family != family || p < 0 {
+				continue
+			}
+			for _, e := range s.Endpoints {
+				if !draining && e.Ready || draining && e.Serving && e.Terminating {
+					list = append(list, netip.AddrPortFrom(e.Addr.Unmap(), s.Ports[p].Port))
+				}
+			}
+		}
+		if len(list) > from {
+			break
+		}
+	}
+	found := list[from:]
+	slices.SortFunc(found, netip.AddrPort.Compare)
+	return list[:from+len(slices.Compact(found))]
+}
+
+// slicesByService finds the slices of each Service that kube-proxy looks at.
+func slicesByService(c *facts.Cluster) map[string][]int32 {
+	of := make(map[string][]int32, len(c.All))
+	for i := range c.Slices {
+		if s := &c.Slices[i]; s.Proxy == "" && !s.Headless {
+			of[s.Service] = append(of[s.Service], int32(i))
+		}
+	}
+	return of
+}
