@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 
 	"github.com/netmend/netmend/pkg/collect"
@@ -31,7 +32,7 @@ type node interface {
 
 // openNode opens the real one.
 func openNode(root, netns string) (node, error) {
-	h, err := host.Open(host.Options{Root: root, NetNS: netns})
+	h, err := host.Open(host.Options{Root: root, NetNS: netns, SHA256: sha256.Sum256})
 	if err != nil {
 		return nil, err
 	}

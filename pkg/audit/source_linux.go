@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"net"
 	"net/netip"
@@ -12,7 +13,7 @@ import (
 )
 
 func collectNode(ctx context.Context, s Source) (_ *facts.Snapshot, err error) {
-	h, err := host.Open(host.Options{Root: s.Root, NetNS: s.NetNS})
+	h, err := host.Open(host.Options{Root: s.Root, NetNS: s.NetNS, SHA256: sha256.Sum256})
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,9 @@ func (a *absence) Unwrap() error { return ErrAbsent }
 type Options struct {
 	Root  string // prefixes /proc, /sys, /etc, /run and /var; empty: /
 	NetNS string // path of the network namespace in which the node lives; empty: the program's own. Root does not prefix it.
+
+	// SHA256 is that of crypto/sha256, which uses the processor's own, for whom it is no matter that linking it makes a program start later. nil: a slower one.
+	SHA256 func([]byte) [32]byte
 }
 
 // Host is one node. It is safe for concurrent use.
@@ -42,6 +45,7 @@ type Host struct {
 	bufs    buffers
 	names   CounterNames
 	seed    maphash.Seed // of hashes of what was read
+	sha256  func([]byte) [32]byte
 }
 
 // Open checks that the root and the namespace can be used. The caller closes the Host.
@@ -50,7 +54,7 @@ func Open(o Options) (*Host, error) {
 	if root == "" {
 		root = "/"
 	}
-	h := &Host{root: root, procNet: filepath.Join(root, "proc/thread-self/net") + "/", seed: maphash.MakeSeed()}
+	h := &Host{root: root, procNet: filepath.Join(root, "proc/thread-self/net") + "/", seed: maphash.MakeSeed(), sha256: o.SHA256}
 	if !exists(h.procNet) {
 		h.procNet = filepath.Join(root, "proc/net") + "/"
 		// Opened and not listed: a node has thousands of processes, and the CNI plugin has milliseconds.

@@ -131,7 +131,7 @@ func TestServicesCapturedCounted(t *testing.T) {
 				x.drawn = maxDrawn + 1
 			}
 			if i > 1 {
-				x.likely = services.NewLikely(clusterOf(x.nf.(*blobDumper).messages))
+				x.likely = services.NewLikely(clusterOf(x.nf.(*blobDumper).messages), nil)
 			}
 			if err := x.remember(&svcMaps{}); err != nil {
 				t.Fatal(err)
@@ -173,7 +173,7 @@ func FuzzServicesNFTables(f *testing.F) {
 			x.drawn = maxDrawn
 		}
 		if told {
-			x.likely = services.NewLikely(clusters[svcFamily(proto)/2-2])
+			x.likely = services.NewLikely(clusters[svcFamily(proto)/2-2], nil)
 		}
 		if x.remember(&svcMaps{}) == nil && x.read() == nil {
 			checkPaths(t, &x.svcBuilder)

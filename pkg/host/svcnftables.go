@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -112,6 +113,7 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 		return err
 	}
 	x.room(len(elements))
+	from := x.link("", "map "+set)
 	for i := range elements {
 		e := &elements[i]
 		entry := svcEntry{front: e.front, kind: facts.FrontExternal, chain: e.chain, name: nftName(e.chain)}
@@ -135,9 +137,9 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 		if f, ok := firewalled[e.front]; ok {
 			outer.sources, outer.unknown, entry.kind = f.sources, firstOf(outer.unknown, f.unknown), facts.FrontLoadBalancer
 		}
-		link := x.link("", "map "+set)
+		link := from
 		if x.trace {
-			link = append(link, outer.trace...)
+			link = slices.Concat(from, outer.trace)
 		}
 		if reached != "" {
 			outer.unknown = firstOf(outer.unknown, reached)
@@ -164,12 +166,14 @@ func (x *svcNFTables) outer(chain string) (svcOuter, error) {
 // nftName is the name of a Service's port by that of its chain: "service-ULMVA6XW-ns1/svc1/tcp/p80" is "ns1/svc1:p80"; empty where it is no such name.
 func nftName(chain string) string {
 	_, rest, _ := strings.Cut(chain, "-")
-	_, rest, ok := strings.Cut(rest, "-")
-	part := strings.SplitN(rest, "/", 4)
-	if !ok || len(part) != 4 {
+	_, rest, _ = strings.Cut(rest, "-")
+	namespace, more, _ := strings.Cut(rest, "/")
+	service, more, _ := strings.Cut(more, "/")
+	_, port, ok := strings.Cut(more, "/")
+	if !ok {
 		return ""
 	}
-	return services.PortName(part[0]+"/"+part[1], part[3])
+	return services.PortName(rest[:len(namespace)+1+len(service)], port)
 }
 
 // elements reads a map or set; an absent one has none.

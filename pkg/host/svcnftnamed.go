@@ -54,7 +54,7 @@ func (x *svcNFTables) named(p *svcPool, chain string, modulus uint32) (bool, err
 		return false, nil
 	}
 	for _, end := range x.likelyEnds {
-		x.likelyName = services.AppendNFTEndpoint(append(x.likelyName[:0], services.NFTPrefixEndpoint...), port, end)
+		x.likelyName = x.likely.AppendName(x.likelyName[:0], port, end)
 		x.choose(x.likelyName, svcPick{share: 1 / float64(modulus)})
 	}
 	src := x.src

@@ -150,7 +150,7 @@ func readNamed(t *testing.T, h *Host, count int) (*svcNFTables, string) {
 		}
 		defer conn.close()
 		x := newSvcNFTables(conn, unix.NFPROTO_IPV4, false)
-		x.drawn, x.likely = maxDrawn, services.NewLikely(c)
+		x.drawn, x.likely = maxDrawn, services.NewLikely(c, nil)
 		return x, x.read()
 	})
 	x.finish()

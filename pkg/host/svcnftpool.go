@@ -14,45 +14,54 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	if i, ok := x.pools[chain]; ok {
 		return &x.list[i], nil
 	}
-	p := svcPool{trace: x.link(chain, "")}
 	x.picks, x.names = x.picks[:0], x.names[:0]
-	random, modulus, rule := "", uint32(0), uint64(0)
-	last := true // nothing stands behind the rule with the map, which kube-proxy writes last
+	m := svcMapRule{last: true}
+	p := &m.pool
+	p.trace = x.link(chain, "")
 	err := x.poolRules(chain, func(r *svcRule) error {
 		switch {
-		case random != "":
-			last = false
+		case m.set != "":
+			m.last = false
 		case r.verdict != svcNone:
-			random, modulus = x.pick(&p, chain, r)
-			rule = r.handle
+			m.set, m.modulus = x.pick(p, chain, r)
+			m.handle = r.handle
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	countable := random != "" && last && p.unknown == "" && len(x.picks) == 0
-	if countable && x.many() && x.maps.count(rule) {
-		if told, err := x.told(&p, chain, modulus); err != nil || told {
-			return x.keep(chain, p), err
+	countable := m.set != "" && m.last && p.unknown == "" && len(x.picks) == 0
+	if countable && x.many() && x.maps.count(m.handle) {
+		if told, err := x.told(p, chain, m.modulus); err != nil || told {
+			return x.keep(chain, *p), err
 		}
 	}
 	whole := false
-	if random != "" {
-		if whole, err = x.draw(random, modulus); err != nil {
+	if m.set != "" {
+		if whole, err = x.draw(m.set, m.modulus); err != nil {
 			return nil, err
 		}
 	}
 	if countable && whole {
-		x.drew(rule, chain)
+		x.drew(m.handle, chain)
 	}
-	if err := x.ends(&p, chain); err != nil {
+	if err := x.ends(p, chain); err != nil {
 		return nil, err
 	}
 	if !whole && p.unknown == "" {
 		p.broken = append(p.broken, chain)
 	}
-	return x.keep(chain, p), nil
+	return x.keep(chain, *p), nil
+}
+
+// svcMapRule is a chain's rule that looks a random number up in a map.
+type svcMapRule struct {
+	pool    svcPool // where the chain leads
+	set     string  // the map's name; empty: there is no such rule
+	modulus uint32
+	handle  uint64
+	last    bool // nothing stands behind it: kube-proxy writes it last
 }
 
 // pick takes one rule of the chain; the last one names the map in which a random number is looked up.

@@ -59,7 +59,7 @@ type ServiceReader struct {
 	seen    svcSeen
 	hash    maphash.Hash
 	maps    [2]svcMaps // of nftables mode, of IPv4 and IPv6
-	likely  *services.Likely
+	cluster *facts.Cluster // while it reads
 }
 
 // svcSeen is what tells that nothing has changed.
@@ -84,8 +84,8 @@ func (r *ServiceReader) Close() error {
 // Read gives what the namespace holds; it must be called inside Do. Where nothing has changed since the last call, it is what that gave, and changed is
 // false. The facts are shared and must not be changed. What the cluster has, if it is known, makes reading very many Services quicker; what is read is the same.
 func (r *ServiceReader) Read(c *facts.Cluster) (rules *facts.ServiceRules, changed bool, err error) {
-	r.likely = services.NewLikely(c)
-	defer func() { r.likely = nil }()
+	r.cluster = c
+	defer func() { r.cluster = nil }()
 	switch r.options.Mode {
 	case facts.ModeIPTables, facts.ModeNFTables:
 		rules, changed, err = r.tables()
@@ -200,7 +200,7 @@ func (r *ServiceReader) once(nf nfDumper, legacy map[int]*legacySource) (*facts.
 func (r *ServiceReader) family(nf nfDumper, family uint8, legacy *legacySource) (*svcBuilder, error) {
 	if r.options.Mode == facts.ModeNFTables {
 		x := newSvcNFTables(nf, family, r.options.Trace)
-		x.likely = r.likely
+		x.likely = services.NewLikely(r.cluster, r.ns.host.sha256)
 		if nf == nil {
 			return &x.svcBuilder, nil
 		}

@@ -6,21 +6,31 @@ import (
 	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
+	"github.com/netmend/netmend/pkg/services/internal/chainhash"
 )
 
 // Likely tells which endpoints a Service's port has on most nodes, so that they can be asked for by their names. It knows nothing of policies, hints and the node;
 // what a node must have is [Want]'s to say. A nil one knows no endpoints. It is for one goroutine at a time.
 type Likely struct {
 	cluster *facts.Cluster
+	sum256  func([]byte) [32]byte
 	of      map[string][]int32 // the slices by the name of the Service; nil: nobody has asked yet
 }
 
-// NewLikely is nil where nothing is known of the cluster.
-func NewLikely(c *facts.Cluster) *Likely {
+// NewLikely is nil where nothing is known of the cluster. SHA-256 is for the names; nil: our own.
+func NewLikely(c *facts.Cluster, sum256 func([]byte) [32]byte) *Likely {
 	if c == nil {
 		return nil
 	}
-	return &Likely{cluster: c}
+	if sum256 == nil {
+		sum256 = chainhash.Sum256
+	}
+	return &Likely{cluster: c, sum256: sum256}
+}
+
+// AppendName appends the name of an endpoint's chain in nftables mode. The port is named as for [Likely.Endpoints].
+func (l *Likely) AppendName(name []byte, port string, endpoint netip.AddrPort) []byte {
+	return appendNFTEndpoint(append(name, NFTPrefixEndpoint...), port, endpoint, l.sum256)
 }
 
 // Endpoints appends those of a port that is named "namespace/name/protocol/port" as chains of nftables mode are, each once: those that are ready, and where none is,

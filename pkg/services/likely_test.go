@@ -1,6 +1,7 @@
 package services
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -22,7 +23,7 @@ func TestLikely(t *testing.T) {
 		{Service: "ns/b", Family: 4, Ports: ports, Endpoints: []facts.Endpoint{end("10.244.0.4", false, true), end("10.244.0.5", false, false)}},
 		{Service: "ns/c", Family: 4, Ports: ports, Headless: true, Endpoints: []facts.Endpoint{end("10.244.0.6", true, true)}},
 		{Service: "ns/d", Family: 4, Ports: ports, Proxy: "other", Endpoints: []facts.Endpoint{end("10.244.0.7", true, true)}},
-	}})
+	}}, sha256.Sum256)
 	for _, tt := range []struct {
 		name   string
 		family int
@@ -47,7 +48,13 @@ func TestLikely(t *testing.T) {
 	if got := l.Endpoints(kept, "ns/b/tcp/http", 4); len(got) != 2 || got[0] != kept[0] {
 		t.Errorf("Endpoints changes what it appends to: %v", got)
 	}
-	if got := NewLikely(nil).Endpoints(nil, "ns/a/tcp/http", 4); got != nil {
+	if got := NewLikely(nil, nil).Endpoints(nil, "ns/a/tcp/http", 4); got != nil {
 		t.Errorf("Endpoints of no cluster = %v", got)
+	}
+	at := netip.MustParseAddrPort("10.180.0.1:80")
+	for _, l := range []*Likely{l, NewLikely(&facts.Cluster{}, nil)} {
+		if got, want := string(l.AppendName(nil, "ns1/svc1/tcp/p80", at)), NFTPrefixEndpoint+NFTEndpoint("ns1/svc1:p80", "tcp", at); got != want {
+			t.Errorf("AppendName = %s; want %s", got, want)
+		}
 	}
 }

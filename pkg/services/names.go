@@ -84,11 +84,11 @@ func NFTEndpoint(name, protocol string, endpoint netip.AddrPort) string {
 	if !ok {
 		return ""
 	}
-	return string(AppendNFTEndpoint(nil, base, endpoint))
+	return string(appendNFTEndpoint(nil, base, endpoint, chainhash.Sum256))
 }
 
-// AppendNFTEndpoint appends what [NFTEndpoint] gives. The base is what [NFTPort] has behind its hash, "namespace/name/protocol/port".
-func AppendNFTEndpoint(name []byte, base string, endpoint netip.AddrPort) []byte {
+// appendNFTEndpoint appends what [NFTEndpoint] gives. The base is what [NFTPort] has behind its hash, "namespace/name/protocol/port".
+func appendNFTEndpoint(name []byte, base string, endpoint netip.AddrPort, sum256 func([]byte) [32]byte) []byte {
 	from := len(name)
 	name = append(append(name, "01234567-"...), base...)
 	name = append(name, "__"...)
@@ -100,7 +100,7 @@ func AppendNFTEndpoint(name []byte, base string, endpoint netip.AddrPort) []byte
 		}
 	}
 	name = strconv.AppendUint(append(name, '/'), uint64(endpoint.Port()), 10)
-	return cut(name, from)
+	return cut(name, from, sum256)
 }
 
 func nftBase(name, protocol string) (string, bool) {
@@ -108,11 +108,11 @@ func nftBase(name, protocol string) (string, bool) {
 	return service + "/" + protocol + "/" + port, strings.Contains(service, "/")
 }
 
-func hashed(base string) string { return string(cut([]byte("01234567-"+base), 0)) }
+func hashed(base string) string { return string(cut([]byte("01234567-"+base), 0, chainhash.Sum256)) }
 
 // cut puts the hash of what stands behind the place for it into that place, and shortens what is too long.
-func cut(name []byte, from int) []byte {
-	sum := chainhash.Sum(name[from+9:])
+func cut(name []byte, from int, sum256 func([]byte) [32]byte) []byte {
+	sum := chainhash.Text(sum256(name[from+9:]))
 	copy(name[from:from+8], sum[:])
 	if len(name)-from > longestBase {
 		name = append(name[:from+longestBase-3], "..."...)

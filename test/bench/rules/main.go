@@ -4,6 +4,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -40,7 +41,7 @@ func run(args []string) error {
 		return err
 	}
 	cluster := wanted(count, endpoints)
-	h, err := host.Open(host.Options{NetNS: args[0]})
+	h, err := host.Open(host.Options{NetNS: args[0], SHA256: sha256.Sum256})
 	if err != nil {
 		return err
 	}

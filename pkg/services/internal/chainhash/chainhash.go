@@ -13,14 +13,13 @@ const Size = 16
 
 // Of is the hash of a text, of which kube-proxy takes the first 8 or 16 characters.
 func Of(text string) string {
-	out := Sum([]byte(text))
+	out := Text(Sum256([]byte(text)))
 	return string(out[:])
 }
 
-// Sum is [Of] for tens of thousands of texts: it makes no garbage.
-func Sum(text []byte) (out [Size]byte) {
+// Text writes a hash.
+func Text(sum [32]byte) (out [Size]byte) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-	sum := sum256(text)
 	for i := range out {
 		at := 5 * i // the first bit of the character
 		out[i] = alphabet[binary.BigEndian.Uint16(sum[at/8:])<<(at%8)>>11]
@@ -28,8 +27,8 @@ func Sum(text []byte) (out [Size]byte) {
 	return out
 }
 
-// sum256 is SHA-256. A hash of the service's name is no secret, so that nothing here needs to take the same time for every text.
-func sum256(text []byte) [32]byte {
+// Sum256 is SHA-256. A hash of the service's name is no secret, so that nothing here needs to take the same time for every text.
+func Sum256(text []byte) [32]byte {
 	h := [8]uint32{0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19}
 	rest := text
 	for ; len(rest) >= 64; rest = rest[64:] {

@@ -15,8 +15,8 @@ func TestOf(t *testing.T) {
 		if got, want := Of(text[:n]), base32.StdEncoding.EncodeToString(sum[:])[:16]; got != want {
 			t.Errorf("Of(%q) = %s; want %s", text[:n], got, want)
 		}
-		if got := sum256([]byte(text[:n])); got != sum {
-			t.Errorf("sum256(%q) = %x; want %x", text[:n], got, sum)
+		if got := Sum256([]byte(text[:n])); got != sum {
+			t.Errorf("Sum256(%q) = %x; want %x", text[:n], got, sum)
 		}
 	}
 }
