@@ -2,7 +2,6 @@ package host
 
 import (
 	"encoding/binary"
-	"errors"
 	"net/netip"
 	"slices"
 	"strings"
@@ -30,11 +29,11 @@ type svcNFTables struct {
 	counting countingSource
 	proto    uint8
 	outers   map[string]svcOuter
-	timeouts map[string]uint32   // of the sets affinity-, in seconds
+	timeouts map[string]uint32   // of the sets affinity-, in seconds; nil: none was needed
 	sources  map[string]svcOuter // of the chains firewall-
 	body     []byte
 
-	drawn           int                // maps from random numbers, and others without a name
+	drawn           int                // frontends, each likely with a map of its own from random numbers
 	uses            map[string]*svcUse // by the base of the names of a Service port's chains; nil where the list of chains was not needed
 	likely          *services.Likely   // what the cluster has; nil: nothing is known of it
 	likelyEnds      []netip.AddrPort   // of the Service that is read
@@ -50,7 +49,7 @@ func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
 	nft := newNFTSource(nf, proto)
 	x := &svcNFTables{
 		svcChains: newSvcChains(nft, svcFamily(proto), trace, services.TableNFT), nf: nf, counting: countingSource{nftSource: nft}, proto: proto,
-		outers: map[string]svcOuter{}, timeouts: map[string]uint32{}, sources: map[string]svcOuter{},
+		outers: map[string]svcOuter{}, sources: map[string]svcOuter{},
 	}
 	x.marks, x.endpoints = nftMarkChain, services.NFTPrefixEndpoint
 	x.remembers = func(set, chain string) bool {
@@ -71,23 +70,17 @@ type svcElement struct {
 // read resolves everything of the family.
 func (x *svcNFTables) read() error {
 	x.scope = facts.NodePortScope{Family: x.family}
-	scoped, err := x.readSets()
-	if err != nil {
-		return err
-	}
 	front, ports, err := x.services()
 	if err != nil {
 		return err
 	}
-	if scoped {
-		elements, err := x.elements(services.SetNodePortIPs, svcKeyDest)
-		if err != nil {
-			return err
-		}
-		for _, e := range elements {
-			if !x.scope.All {
-				x.scope.Addresses = append(x.scope.Addresses, e.front.addr)
-			}
+	elements, err := x.elements(services.SetNodePortIPs, svcKeyDest)
+	if err != nil {
+		return err
+	}
+	for _, e := range elements {
+		if !x.scope.All {
+			x.scope.Addresses = append(x.scope.Addresses, e.front.addr)
 		}
 	}
 	firewalled, err := x.firewalls()
@@ -113,6 +106,7 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 		return err
 	}
 	x.room(len(elements))
+	x.drawn += len(elements)
 	from := x.link("", "map "+set)
 	for i := range elements {
 		e := &elements[i]
@@ -215,10 +209,7 @@ func (x *svcNFTables) eachElement(set string, fn func(e []byte)) error {
 		}
 		return nil
 	})
-	if errors.Is(err, unix.ENOENT) {
-		return nil
-	}
-	return err
+	return noEntry(err)
 }
 
 // element decodes one element. A key that is not as kube-proxy's is gives no frontend, which is left out later.

@@ -31,6 +31,9 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := x.affinities(); err != nil {
+		return nil, err
+	}
 	countable := m.set != "" && m.last && p.unknown == "" && len(x.picks) == 0
 	if countable && x.many() && x.maps.count(m.handle) {
 		if told, err := x.told(p, chain, m.modulus); err != nil || told {
@@ -73,7 +76,7 @@ func (x *svcNFTables) pick(p *svcPool, chain string, r *svcRule) (random string,
 	case r.jumps() && string(r.target) == x.marks:
 		x.poolMasq(p, chain, r)
 	case plain && r.jumps() && r.setKey == svcKeySource && !r.setNegated && x.remembers(string(r.set), string(r.target)):
-		x.choose(r.target, svcPick{sticky: true, seconds: x.timeouts[string(r.set)]})
+		x.choose(r.target, svcPick{sticky: true})
 	case plain && r.setVerdict && r.setKey == svcKeyRandom:
 		return string(r.set), r.modulus
 	default:
@@ -106,10 +109,29 @@ func (x *svcNFTables) draw(set string, modulus uint32) (whole bool, err error) {
 	return modulus > 0 && seen == modulus, err
 }
 
-// readSets reads the times of the sets that remember clients, and says whether node ports have a set of addresses.
-func (x *svcNFTables) readSets() (scoped bool, err error) {
+// affinities gives the picks that remember clients the times of their sets. The list of all sets, which is longer than that of Services, is read when the first
+// Service has such.
+func (x *svcNFTables) affinities() error {
+	for i, pick := range x.picks {
+		if !pick.sticky {
+			continue
+		}
+		if x.timeouts == nil {
+			if err := x.readTimeouts(); err != nil {
+				return err
+			}
+		}
+		name := strings.TrimPrefix(string(x.names[pick.from:pick.to]), services.NFTPrefixEndpoint) // see remembers
+		x.picks[i].seconds = x.timeouts[services.NFTPrefixAffinity+name]
+	}
+	return nil
+}
+
+// readTimeouts reads the times of the sets that remember clients.
+func (x *svcNFTables) readTimeouts() error {
+	x.timeouts = map[string]uint32{}
 	body := appendName([]byte{x.proto, unix.NFNETLINK_V0, 0, 0}, unix.NFTA_SET_TABLE, services.TableNFT)
-	err = x.nf.dump(nftMsg(unix.NFT_MSG_GETSET), body, func(m nlMsg) error {
+	err := x.nf.dump(nftMsg(unix.NFT_MSG_GETSET), body, func(m nlMsg) error {
 		if m.Type != nftMsg(unix.NFT_MSG_NEWSET) || len(m.Body) < nfgenmsgLen || m.Body[0] != x.proto {
 			return nil
 		}
@@ -132,14 +154,10 @@ func (x *svcNFTables) readSets() (scoped bool, err error) {
 		if string(table) != services.TableNFT {
 			return nil
 		}
-		scoped = scoped || string(name) == services.SetNodePortIPs
-		if strings.HasPrefix(string(name), "__map") {
-			x.drawn++
-		}
 		if strings.HasPrefix(string(name), services.NFTPrefixAffinity) {
 			x.timeouts[string(name)] = uint32(min(timeout/1000, 1<<31))
 		}
 		return nil
 	})
-	return scoped, noEntry(err)
+	return noEntry(err)
 }

@@ -58,7 +58,7 @@ type ServiceReader struct {
 	held    *facts.ServiceRules // of the last reading
 	seen    svcSeen
 	hash    maphash.Hash
-	maps    [2]svcMaps // of nftables mode, of IPv4 and IPv6
+	maps    [2]svcMaps     // of nftables mode, of IPv4 and IPv6
 	cluster *facts.Cluster // while it reads
 }
 

@@ -19,7 +19,7 @@ import (
 
 const (
 	manyServices = 10_000
-	rulesRounds  = 5
+	rulesRounds  = 9
 
 	maxRulesResident = 64 << 10 // KiB
 	maxRulesGrowth   = 5.5
