@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"os"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/netmend/netmend/pkg/status"
 	"github.com/netmend/netmend/pkg/verdict"
@@ -139,10 +142,11 @@ func (d *desk) tell(data []byte) bool {
 	return true
 }
 
+// send answers; false: the peer does not read. One that has left may have told something before, which is still to be read.
 func (d *desk) send(conn net.Conn, line []byte) bool {
 	_ = conn.SetWriteDeadline(time.Now().Add(maxSending))
 	_, err := conn.Write(line)
-	return err == nil
+	return err == nil || errors.Is(err, unix.EPIPE)
 }
 
 // statusAnswer is all that is known, the plugin's reports with it.

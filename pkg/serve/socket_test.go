@@ -75,6 +75,38 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
+// TestLeft hears what a plugin has told that ended before its question was answered: a pod that waits does not wait for a busy daemon.
+func TestLeft(t *testing.T) {
+	d := start(t, nil)
+	d.board.Publish(state(nil))
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := `{"netmend":1,"ask":"verdicts"}` + "\n" + `{"netmend":1,"tell":{"command":"ADD","verdict":"warn","pod":"default/web","message":"too large","ms":3.5}}` + "\n"
+	if n, err := unix.Write(fds[0], []byte(lines)); err != nil || n != len(lines) {
+		t.Fatal(n, err)
+	}
+	if err := unix.Close(fds[0]); err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fds[1]), "daemon")
+	conn, err := net.FileConn(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	newDesk(d.Surfaces).talk(t.Context(), conn.(*net.UnixConn))
+	select {
+	case r := <-d.told:
+		if r.Pod != "default/web" || r.Verdict != "warn" {
+			t.Errorf("told %+v", r)
+		}
+	default:
+		t.Error("what a plugin that has ended had told is not heard")
+	}
+}
+
 // TestAge holds that old verdicts are not told, and that Services are all the same.
 func TestAge(t *testing.T) {
 	now := time.Now()

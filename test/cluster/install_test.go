@@ -48,6 +48,10 @@ func (c *cluster) netmendState() string {
 		out, err := c.kubectl(args...)
 		fmt.Fprintln(&all, out, err)
 	}
+	for _, w := range c.workers {
+		said, err := os.ReadFile(filepath.Join(w.Root, "var/log/netmend.log"))
+		fmt.Fprintf(&all, "the plugin on %s: %s %v\n", w.Name, said, err)
+	}
 	return all.String()
 }
 
