@@ -33,7 +33,7 @@ type Options struct {
 	Root  string // prefixes /proc, /sys, /etc, /run and /var; empty: /
 	NetNS string // path of the network namespace in which the node lives; empty: the program's own. Root does not prefix it.
 
-	// SHA256 is that of crypto/sha256, which uses the processor's own, for whom it is no matter that linking it makes a program start later. nil: a slower one.
+	// SHA256 is that of crypto/sha256, which uses the processor's own, for programs that may start a little later because they link it. nil: a slower one.
 	SHA256 func([]byte) [32]byte
 }
 

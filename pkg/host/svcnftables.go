@@ -38,7 +38,6 @@ type svcNFTables struct {
 	likely          *services.Likely   // what the cluster has; nil: nothing is known of it
 	likelyEnds      []netip.AddrPort   // of the Service that is read
 	likelyName      []byte
-	local           bool            // there is a chain local- beside the chain service- that is read
 	unnamed         int             // Services that have other endpoints
 	maps            *svcMapsReading // nil: nothing is remembered of maps
 	lost, lostPorts []string        // links that are missing on the way to the maps
@@ -161,13 +160,11 @@ func (x *svcNFTables) outer(chain string) (svcOuter, error) {
 func nftName(chain string) string {
 	_, rest, _ := strings.Cut(chain, "-")
 	_, rest, _ = strings.Cut(rest, "-")
-	namespace, more, _ := strings.Cut(rest, "/")
-	service, more, _ := strings.Cut(more, "/")
-	_, port, ok := strings.Cut(more, "/")
+	service, _, port, ok := services.SplitNFT(rest)
 	if !ok {
 		return ""
 	}
-	return services.PortName(rest[:len(namespace)+1+len(service)], port)
+	return services.PortName(service, port)
 }
 
 // elements reads a map or set; an absent one has none.

@@ -13,20 +13,19 @@ const maxUnnamed = 64
 func (x *svcNFTables) many() bool { return x.drawn > maxDrawn && !x.trace }
 
 // poolRules gives the rules of a chain service- or local-, and where it will matter, says whether there is a chain local- beside a chain service-.
-func (x *svcNFTables) poolRules(chain string, fn func(r *svcRule) error) (err error) {
+func (x *svcNFTables) poolRules(chain string, fn func(r *svcRule) error) (local bool, err error) {
 	name, ok := strings.CutPrefix(chain, services.NFTPrefixCluster)
 	if !ok || !x.many() || x.likely == nil {
-		return x.src.rules(x.table, chain, fn)
+		return false, x.src.rules(x.table, chain, fn)
 	}
 	use, err := x.counting.rulesAnd(x.table, chain, services.NFTPrefixLocal+name, fn)
-	x.local = use > 0
-	return err
+	return use > 0, err
 }
 
 // told tells where a chain service- leads without reading its map, where there are too many maps to read them all.
-func (x *svcNFTables) told(p *svcPool, chain string, modulus uint32) (bool, error) {
+func (x *svcNFTables) told(m *svcMapRule, chain string) (bool, error) {
 	if x.likely != nil && x.uses == nil {
-		if ok, err := x.named(p, chain, modulus); ok || err != nil {
+		if ok, err := x.named(m, chain); ok || err != nil {
 			return ok, err
 		}
 		if x.unnamed++; x.unnamed <= maxUnnamed {
@@ -38,28 +37,28 @@ func (x *svcNFTables) told(p *svcPool, chain string, modulus uint32) (bool, erro
 			return false, err
 		}
 	}
-	return x.counted(p, chain, modulus)
+	return x.counted(&m.pool, chain, m.modulus)
 }
 
 // named is counted for the endpoints that the cluster has for the Service: each of their chains is found by its name, whereas the kernel walks the list of all chains
 // anew from its start for every 32 KiB of it, so that the time that list takes grows with its square. It does not see chains of other endpoints: that one of these
 // has the place in the map and something else refers to an endpoint of the cluster instead takes a rule that kube-proxy does not write.
-func (x *svcNFTables) named(p *svcPool, chain string, modulus uint32) (bool, error) {
+func (x *svcNFTables) named(m *svcMapRule, chain string) (bool, error) {
 	name, ok := strings.CutPrefix(chain, services.NFTPrefixCluster)
 	_, port, cut := strings.Cut(name, "-")
-	if !ok || !cut || modulus == 0 || x.local {
+	if !ok || !cut || m.modulus == 0 || m.local {
 		return false, nil
 	}
-	if x.likelyEnds = x.likely.Endpoints(x.likelyEnds[:0], port, x.family); uint64(len(x.likelyEnds)) != uint64(modulus) {
+	if x.likelyEnds = x.likely.Endpoints(x.likelyEnds[:0], port, x.family); uint64(len(x.likelyEnds)) != uint64(m.modulus) {
 		return false, nil
 	}
 	for _, end := range x.likelyEnds {
 		x.likelyName = x.likely.AppendName(x.likelyName[:0], port, end)
-		x.choose(x.likelyName, svcPick{share: 1 / float64(modulus)})
+		x.choose(x.likelyName, svcPick{share: 1 / float64(m.modulus)})
 	}
 	src := x.src
 	x.counting.uses, x.src = x.counting.uses[:0], &x.counting
-	certain, err := x.referred(p, chain, &x.counting.uses)
+	certain, err := x.referred(&m.pool, chain, &x.counting.uses)
 	x.src = src
 	return certain, err
 }

@@ -143,17 +143,7 @@ func readNamed(t *testing.T, h *Host, count int) (*svcNFTables, string) {
 			Endpoints: []facts.Endpoint{{Addr: namedEnd(n, 1).Addr(), Ready: true}, {Addr: namedEnd(n, 2).Addr(), Ready: true}},
 		})
 	}
-	x := inNS(t, h, func() (*svcNFTables, error) {
-		conn, err := openSvcConn()
-		if err != nil {
-			return nil, err
-		}
-		defer conn.close()
-		x := newSvcNFTables(conn, unix.NFPROTO_IPV4, false)
-		x.drawn, x.likely = maxDrawn, services.NewLikely(c, nil)
-		return x, x.read()
-	})
-	x.finish()
+	x := readTable(t, h, maxDrawn, services.NewLikely(c, nil))
 	var out strings.Builder
 	for _, p := range x.paths {
 		for i, b := range p.Backends {

@@ -18,7 +18,7 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	m := svcMapRule{last: true}
 	p := &m.pool
 	p.trace = x.link(chain, "")
-	err := x.poolRules(chain, func(r *svcRule) error {
+	local, err := x.poolRules(chain, func(r *svcRule) error {
 		switch {
 		case m.set != "":
 			m.last = false
@@ -31,12 +31,13 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.local = local
 	if err := x.affinities(); err != nil {
 		return nil, err
 	}
 	countable := m.set != "" && m.last && p.unknown == "" && len(x.picks) == 0
 	if countable && x.many() && x.maps.count(m.handle) {
-		if told, err := x.told(p, chain, m.modulus); err != nil || told {
+		if told, err := x.told(&m, chain); err != nil || told {
 			return x.keep(chain, *p), err
 		}
 	}
@@ -64,6 +65,7 @@ type svcMapRule struct {
 	set     string  // the map's name; empty: there is no such rule
 	modulus uint32
 	handle  uint64
+	local   bool // beside the chain service- there is a chain local-; only known where it matters
 	last    bool // nothing stands behind it: kube-proxy writes it last
 }
 

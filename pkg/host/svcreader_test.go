@@ -45,6 +45,23 @@ chain nat-postrouting { type nat hook postrouting priority 100; jump masqueradin
 END`
 }
 
+// readTable reads kube-proxy's IPv4 table as if it had so many frontends more.
+func readTable(t *testing.T, h *Host, drawn int, likely *services.Likely) *svcNFTables {
+	t.Helper()
+	x := inNS(t, h, func() (*svcNFTables, error) {
+		c, err := openSvcConn()
+		if err != nil {
+			return nil, err
+		}
+		defer c.close()
+		x := newSvcNFTables(c, unix.NFPROTO_IPV4, false)
+		x.drawn, x.likely = drawn, likely
+		return x, x.read()
+	})
+	x.finish()
+	return x
+}
+
 // TestServicesCounted tells where Services lead with and without reading each map of random numbers. Where somebody has changed a map, both agree.
 func TestServicesCounted(t *testing.T) {
 	t.Parallel()
@@ -61,17 +78,7 @@ func TestServicesCounted(t *testing.T) {
 	} {
 		sh(nftService(tt.numgen))
 		for _, drawn := range []int{0, maxDrawn} {
-			x := inNS(t, h, func() (*svcNFTables, error) {
-				c, err := openSvcConn()
-				if err != nil {
-					return nil, err
-				}
-				defer c.close()
-				x := newSvcNFTables(c, unix.NFPROTO_IPV4, false)
-				x.drawn = drawn
-				return x, x.read()
-			})
-			x.finish()
+			x := readTable(t, h, drawn, nil)
 			var got []string
 			for _, b := range x.paths[0].Backends {
 				got = append(got, fmt.Sprintf("%s %d", b.Addr, b.Weight))

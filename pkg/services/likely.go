@@ -3,7 +3,6 @@ package services
 import (
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
 	"github.com/netmend/netmend/pkg/services/internal/chainhash"
@@ -36,16 +35,14 @@ func (l *Likely) AppendName(name []byte, port string, endpoint netip.AddrPort) [
 // Endpoints appends those of a port that is named "namespace/name/protocol/port" as chains of nftables mode are, each once: those that are ready, and where none is,
 // those that still serve. A name that is no such one has none.
 func (l *Likely) Endpoints(list []netip.AddrPort, port string, family int) []netip.AddrPort {
-	namespace, rest, _ := strings.Cut(port, "/")
-	name, rest, _ := strings.Cut(rest, "/")
-	protocol, portName, ok := strings.Cut(rest, "/")
+	service, protocol, portName, ok := SplitNFT(port)
 	if l == nil || !ok {
 		return list
 	}
 	if l.of == nil {
 		l.of = slicesByService(l.cluster)
 	}
-	indexes := l.of[port[:len(namespace)+1+len(name)]]
+	indexes := l.of[service]
 	from := len(list)
 	for _, draining := range [...]bool{false, true} {
 		for _, i := range indexes {

@@ -108,6 +108,17 @@ func nftBase(name, protocol string) (string, bool) {
 	return service + "/" + protocol + "/" + port, strings.Contains(service, "/")
 }
 
+// SplitNFT takes apart what names of chains in nftables mode have behind the hash: "namespace/name/protocol/port". Not ok where it is no such name.
+func SplitNFT(base string) (service, protocol, port string, ok bool) {
+	namespace, rest, _ := strings.Cut(base, "/")
+	name, rest, _ := strings.Cut(rest, "/")
+	protocol, port, ok = strings.Cut(rest, "/")
+	if !ok {
+		return "", "", "", false
+	}
+	return base[:len(namespace)+1+len(name)], protocol, port, true
+}
+
 func hashed(base string) string { return string(cut([]byte("01234567-"+base), 0, chainhash.Sum256)) }
 
 // cut puts the hash of what stands behind the place for it into that place, and shortens what is too long.
