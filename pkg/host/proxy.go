@@ -91,11 +91,11 @@ func (n *NS) proxyTraces() (mode, source string, err error) {
 		}
 	}
 	if n.linkExists(ipvsDevice) {
-		ipvs, err := v.ipvs()
+		has, err := v.anyServer()
 		if err != nil {
 			return "", "", err
 		}
-		if len(ipvs.Servers) > 0 {
+		if has {
 			return facts.ModeIPVS, "kube-ipvs0 and virtual servers", nil
 		}
 	}
@@ -106,6 +106,16 @@ func (n *NS) proxyTraces() (mode, source string, err error) {
 		}
 	}
 	return "", "", nil
+}
+
+// anyServer says whether there are virtual servers.
+func (v *vipReader) anyServer() (bool, error) {
+	vs, err := v.servers()
+	if vs == nil || err != nil {
+		return false, err
+	}
+	list, err := vs.list()
+	return len(list) > 0, err
 }
 
 // askProxyMode asks kube-proxy for its mode (pkg/proxy/apis, /proxyMode). Only the answer of a socket that root listens on counts: any program may

@@ -25,12 +25,13 @@ type svcConn struct {
 	long, brief svcSocket
 }
 
-func openSvcConn() (*svcConn, error) {
+// openSvcConn opens both of one netlink family; a kernel without it gives ErrAbsent.
+func openSvcConn(protocol int) (*svcConn, error) {
 	c := &svcConn{}
-	if err := c.long.open(recvBuffer); err != nil {
+	if err := c.long.open(protocol, recvBuffer); err != nil {
 		return nil, err
 	}
-	if err := c.brief.open(briefBuffer); err != nil {
+	if err := c.brief.open(protocol, briefBuffer); err != nil {
 		return nil, errors.Join(err, c.long.close())
 	}
 	return c, nil
@@ -85,19 +86,19 @@ type mmsghdr struct {
 	n   uint32
 }
 
-func (c *svcSocket) open(size int) error {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_NETFILTER)
+func (c *svcSocket) open(protocol, size int) error {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, protocol)
 	if errors.Is(err, unix.EPROTONOSUPPORT) {
-		return fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, ErrAbsent)
+		return fmt.Errorf("open netlink family %d: %w", protocol, ErrAbsent)
 	}
 	if err != nil {
-		return fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err)
+		return fmt.Errorf("open netlink family %d: %w", protocol, err)
 	}
 	if _, err = bindNetlink(fd); err == nil {
 		err = unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("open netlink family %d: %w", unix.NETLINK_NETFILTER, err), unix.Close(fd))
+		return errors.Join(fmt.Errorf("open netlink family %d: %w", protocol, err), unix.Close(fd))
 	}
 	c.fd = fd
 	for i := range c.bufs {

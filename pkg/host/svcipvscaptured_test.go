@@ -2,6 +2,7 @@ package host
 
 import (
 	"encoding/json"
+	"errors"
 	"hash/maphash"
 	"os"
 	"strings"
@@ -12,19 +13,17 @@ import (
 	"github.com/netmend/netmend/pkg/facts"
 )
 
-// ipvsRules puts together what text and lists tell of Services in IPVS mode, as ServiceReader does. All servers with persistence have one time: the kernel tells it elsewhere.
-func ipvsRules(text []byte, nf nfDumper) (*facts.ServiceRules, error) {
+// ipvsRules puts together what servers and lists tell of Services in IPVS mode, as ServiceReader does.
+func ipvsRules(servers *ipvsReader, nf nfDumper) (*facts.ServiceRules, error) {
 	var h maphash.Hash
-	list, err := parseVirtualServers(text, &h)
-	if err != nil {
+	x := newSvcIPVS(&h, false)
+	if err := servers.each(x.keep); err != nil {
 		return nil, err
 	}
-	x := newSvcIPVS(list, false)
-	x.hash, x.timeouts = &h, map[svcFront]uint32{}
-	for i := range list {
-		if list[i].persistent {
-			x.timeouts[list[i].front] = 77
-		}
+	sum := h.Sum64()
+	h.Reset()
+	if err := servers.each(x.sum); err != nil || h.Sum64() != sum {
+		return nil, errors.Join(err, errors.New("two readings of the same differ"))
 	}
 	names, err := ipsetNames(nf, "KUBE-")
 	if err != nil {
@@ -38,12 +37,12 @@ func ipvsRules(text []byte, nf nfDumper) (*facts.ServiceRules, error) {
 			return nil, err
 		}
 	}
-	return x.rules()
+	return x.rules(), nil
 }
 
 // TestServicesCapturedIPVS reads a Service of every kind as a real kube-proxy wrote it in IPVS mode.
 func TestServicesCapturedIPVS(t *testing.T) {
-	rules, err := ipvsRules(captured(t, "ipvs-servers"), newBlobDumper(captured(t, "ipvs-lists")))
+	rules, err := ipvsRules(newBlobIPVS(captured(t, "ipvs-servers")).reader(), newBlobDumper(captured(t, "ipvs-lists")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,13 +68,13 @@ func FuzzServicesIPVS(f *testing.F) {
 	servers, lists := captured(f, "ipvs-servers"), captured(f, "ipvs-lists")
 	damages(f, func(edits []byte) { f.Add(edits, []byte(nil)) }, servers)
 	damages(f, func(edits []byte) { f.Add([]byte(nil), edits) }, lists)
-	f.Fuzz(func(t *testing.T, textEdits, listEdits []byte) {
-		text, blob := damage(servers, textEdits), damage(lists, listEdits)
-		rules, err := ipvsRules(text, newBlobDumper(blob))
+	f.Fuzz(func(t *testing.T, serverEdits, listEdits []byte) {
+		first, blob := damage(servers, serverEdits), damage(lists, listEdits)
+		rules, err := ipvsRules(newBlobIPVS(first).reader(), newBlobDumper(blob))
 		if err != nil {
 			return
 		}
-		if most := len(text) + len(blob); len(rules.Paths) > most {
+		if most := len(first) + len(blob); len(rules.Paths) > most {
 			t.Fatalf("%d paths of %d bytes", len(rules.Paths), most)
 		}
 		for _, p := range rules.Paths {

@@ -33,30 +33,21 @@ const (
 
 // svcIPVS puts together what IPVS mode holds.
 type svcIPVS struct {
-	list     []virtualServer
-	trace    bool
-	servers  uint64 // the hash of the list
-	timeouts map[svcFront]uint32
-	sets     map[string]map[svcFront]bool // by name without KUBE- or KUBE-6-, of both families
-	sources  map[svcFront][]netip.Prefix
-	hash     hasher
-	masq     [2]ipvsMasq // of IPv4, of IPv6
+	svcBuilder
+	list    []virtualServer
+	line    []byte                       // what is added to the hash
+	sets    map[string]map[svcFront]bool // by name without KUBE- or KUBE-6-, of both families
+	sources map[svcFront][]netip.Prefix
+	hash    hasher
+	masq    [2]ipvsMasq // of IPv4, of IPv6
 }
 
-func newSvcIPVS(list []virtualServer, trace bool) *svcIPVS {
-	return &svcIPVS{list: list, trace: trace, sets: map[string]map[svcFront]bool{}, sources: map[svcFront][]netip.Prefix{}}
+func newSvcIPVS(hash hasher, trace bool) *svcIPVS {
+	return &svcIPVS{hash: hash, svcBuilder: svcBuilder{trace: trace}, sets: map[string]map[svcFront]bool{}, sources: map[svcFront][]netip.Prefix{}}
 }
 
-// context reads what is not in the list of servers, and of a list that is the kernel's own whether it is whole.
-func (x *svcIPVS) context(r *ServiceReader, kernels bool) error {
-	x.servers, x.hash = r.hash.Sum64(), &r.hash
-	if kernels {
-		timeouts, err := ipvsTimeouts(len(x.list))
-		if err != nil {
-			return err
-		}
-		x.timeouts = timeouts
-	}
+// context reads what is not in the list of servers.
+func (x *svcIPVS) context(r *ServiceReader) error {
 	if r.ns.unloaded("netfilter/ipset/ip_set") {
 		return nil
 	}
@@ -182,25 +173,17 @@ func ipvsSetName(name string) (short string, proto uint8) {
 	return short, proto
 }
 
-func (x *svcIPVS) rules() (*facts.ServiceRules, error) {
+func (x *svcIPVS) rules() *facts.ServiceRules {
 	out := &facts.ServiceRules{Mode: facts.ModeIPVS, Families: []int{4, 6}, Paths: make([]facts.ServicePath, 0, len(x.list))}
 	for i := range x.list {
 		s := &x.list[i]
-		p := facts.ServicePath{Family: 4, VIP: s.front.addr, Port: s.front.port, Protocol: svcProto(s.front.proto), Backends: s.backends}
+		p := facts.ServicePath{Family: 4, VIP: s.front.addr, Port: s.front.port, Protocol: svcProto(s.front.proto), Backends: s.backends, Affinity: s.affinity}
 		if s.front.addr.Is6() {
 			p.Family = 6
 		}
-		slices.SortFunc(p.Backends, func(a, b facts.ServiceBackend) int { return a.Addr.Compare(b.Addr) })
-		if s.persistent {
-			timeout, ok := x.timeouts[s.front]
-			if !ok {
-				return nil, ErrInterrupted
-			}
-			p.Affinity = timeout
-		}
 		x.place(&p, s.front)
 		if x.trace {
-			p.Trace = []string{"virtual server " + netip.AddrPortFrom(p.VIP, p.Port).String() + "/" + p.Protocol}
+			p.Trace = []string{"virtual server " + s.front.String()}
 		}
 		if p.Port != 0 {
 			out.Paths = append(out.Paths, p)
@@ -214,7 +197,7 @@ func (x *svcIPVS) rules() (*facts.ServiceRules, error) {
 		}
 	}
 	slices.SortStableFunc(out.Paths, func(p, q facts.ServicePath) int { return p.Front(&q) })
-	return out, nil
+	return out
 }
 
 // place tells of which kind a server is, and who is masqueraded on the way to it, by the sets that have it.

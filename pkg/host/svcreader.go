@@ -110,7 +110,7 @@ func (r *ServiceReader) netfilter() (*svcConn, error) {
 	if r.ns.unloaded("netfilter/nf_tables") {
 		return nil, nil
 	}
-	c, err := openSvcConn()
+	c, err := openSvcConn(unix.NETLINK_NETFILTER)
 	if errors.Is(err, ErrAbsent) {
 		return nil, nil
 	}

@@ -49,7 +49,7 @@ END`
 func readTable(t *testing.T, h *Host, drawn int, likely *services.Likely) *svcNFTables {
 	t.Helper()
 	x := inNS(t, h, func() (*svcNFTables, error) {
-		c, err := openSvcConn()
+		c, err := openSvcConn(unix.NETLINK_NETFILTER)
 		if err != nil {
 			return nil, err
 		}

@@ -177,6 +177,10 @@ type svcFront struct {
 	proto uint8
 }
 
+func (f svcFront) String() string {
+	return netip.AddrPortFrom(f.addr, f.port).String() + "/" + svcProto(f.proto)
+}
+
 // svcProto names the protocols that Services have; empty for others.
 func svcProto(p uint8) string {
 	switch p {

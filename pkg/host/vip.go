@@ -3,7 +3,9 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -44,19 +46,34 @@ type vipReader struct {
 	nf     *nlConn
 	noNFT  bool
 	legacy map[string]*legacyTable // by family and table; nil values for tables that do not exist
-	vs     *facts.IPVS
+	vs     *ipvsReader
+	vsConn *nlConn
 }
 
 func (v *vipReader) close() {
-	if v.nf != nil {
-		_ = v.nf.close() // nothing was written to it
+	for _, c := range [...]*nlConn{v.nf, v.vsConn} {
+		if c != nil {
+			_ = c.close() // nothing was written to it
+		}
 	}
 }
 
-func (v *vipReader) ipvs() (_ *facts.IPVS, err error) {
-	if v.vs == nil {
-		v.vs, err = v.ns.IPVS()
+// servers is for questions about virtual servers; nil where the kernel has no IPVS.
+func (v *vipReader) servers() (*ipvsReader, error) {
+	if v.vs != nil {
+		return v.vs, nil
 	}
+	if err := v.ns.hasIPVS(); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	c, err := v.ns.netlink(unix.NETLINK_GENERIC)
+	if err != nil {
+		return nil, err
+	}
+	v.vsConn = c
+	v.vs, err = newIPVSReader(c, c)
 	return v.vs, err
 }
 
@@ -90,33 +107,31 @@ func presumed(s facts.ServiceIntent) bool {
 }
 
 func (v *vipReader) lookIPVS(s facts.ServiceIntent) (found facts.ServiceVIP, err error) {
-	vip := s.VIP.Unmap()
-	name := fmt.Sprintf("virtual server %s/%s", netip.AddrPortFrom(vip, s.Port), s.Protocol)
-	local, err := v.ns.localRoute(vip)
-	if err != nil {
-		return found, err
-	}
-	ipvs, err := v.ipvs()
+	front := svcFront{s.VIP.Unmap(), s.Port, protoNumber(s.Protocol)}
+	local, err := v.ns.localRoute(front.addr)
 	if err != nil {
 		return found, err
 	}
 	if !local {
-		found.Detail = fmt.Sprintf("%s is not an address of the node", vip)
+		found.Detail = fmt.Sprintf("%s is not an address of the node", front.addr)
 		return found, nil
 	}
-	for _, server := range ipvs.Servers {
-		if server.VIP != vip || server.Port != s.Port || server.Protocol != s.Protocol {
-			continue
+	vs, err := v.servers()
+	if err != nil {
+		return found, err
+	}
+	var server *virtualServer
+	if vs != nil {
+		if server, err = vs.find(front); err != nil {
+			return found, err
 		}
-		found.Found, found.Detail, found.NoEndpoints = true, name, true
-		for _, d := range server.Dests {
-			if d.Weight > 0 {
-				found.NoEndpoints = false
-			}
-		}
+	}
+	if server == nil {
+		found.Detail = "no virtual server " + front.String()
 		return found, nil
 	}
-	found.Detail = "no " + name
+	found.Found, found.Detail = true, "virtual server "+front.String()
+	found.NoEndpoints = !slices.ContainsFunc(server.backends, func(b facts.ServiceBackend) bool { return b.Weight > 0 })
 	return found, nil
 }
 
