@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -168,5 +167,5 @@ func (r *ipvsReader) request(command uint8, front svcFront) []byte {
 	binary.NativeEndian.PutUint16(b[at:], uint16(len(b)-at))
 	binary.NativeEndian.PutUint16(b[at+2:], ipvsAttrServer|unix.NLA_F_NESTED)
 	r.req = b
-	return slices.Clip(b)
+	return b
 }

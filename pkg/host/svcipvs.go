@@ -64,8 +64,8 @@ type hasher interface {
 
 // sum adds a server and its destinations to the hash.
 func (x *svcIPVS) sum(s *virtualServer) error {
-	b := append(x.line[:0], s.front.proto, byte(len(s.backends)))
-	b = binary.NativeEndian.AppendUint32(b, s.affinity)
+	b := binary.NativeEndian.AppendUint32(append(x.line[:0], s.front.proto), s.affinity)
+	b = binary.NativeEndian.AppendUint32(b, uint32(len(s.backends)))
 	addr := s.front.addr.As16()
 	b = binary.NativeEndian.AppendUint16(append(b, addr[:]...), s.front.port)
 	for i := range s.backends {
