@@ -104,7 +104,7 @@ func (b *svcBuilder) breaks(why string, needs func(p *facts.ServicePath) bool) {
 
 // finish puts the paths in their order. Of two for the same frontend the first is met.
 func (b *svcBuilder) finish() {
-	slices.SortStableFunc(b.paths, func(p, q facts.ServicePath) int { return p.Front(&q) })
+	facts.SortPaths(b.paths, nil)
 	b.paths = slices.CompactFunc(b.paths, func(p, q facts.ServicePath) bool { return p.Front(&q) == 0 })
 	slices.SortFunc(b.scope.Addresses, netip.Addr.Compare)
 }

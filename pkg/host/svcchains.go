@@ -29,6 +29,9 @@ func newSvcChains(src svcSource, family int, trace bool, table string) svcChains
 // room makes room for the paths and pools of so many frontends.
 func (x *svcChains) room(frontends int) {
 	x.paths, x.list = slices.Grow(x.paths, frontends), slices.Grow(x.list, frontends)
+	if len(x.pools) == 0 {
+		x.pools = make(map[string]int32, frontends)
+	}
 }
 
 // double makes room in a list of unknown length: append's own steps, of a quarter, copy a long one many times.

@@ -35,16 +35,17 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 	list, shares := x.scratch.list[:0], x.scratch.shares[:0]
 	x.ruled = x.ruled[:0]
 	p.hairpin = true
+	names := string(x.names)
 	for _, pick := range x.picks {
-		name := x.names[pick.from:pick.to]
+		name := names[pick.from:pick.to]
 		if pick.sticky {
 			if sticky == nil {
 				sticky = map[string]uint32{}
 			}
-			sticky[string(name)] = pick.seconds
+			sticky[name] = pick.seconds
 			continue
 		}
-		end, err := x.end(string(name))
+		end, err := x.end(name)
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.unknown = firstOf(p.unknown, end.unknown)
 		}
 		if !end.addr.IsValid() {
-			p.broken = append(p.broken, string(name))
+			p.broken = append(p.broken, name)
 			continue
 		}
 		if p.proto == 0 {
@@ -62,7 +63,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.unknown = firstOf(p.unknown, chain+": endpoints of several protocols")
 		}
 		p.hairpin = p.hairpin && end.hairpin
-		seconds, ok := sticky[string(name)]
+		seconds, ok := sticky[name]
 		switch {
 		case !ok || !end.remembers:
 			forgetful = true
@@ -72,7 +73,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.affinity = seconds
 		}
 		if x.trace {
-			p.trace = append(p.trace, "chain "+string(name)+" to "+end.addr.String())
+			p.trace = append(p.trace, "chain "+name+" to "+end.addr.String())
 		}
 		list, shares = append(list, facts.ServiceBackend{Addr: end.addr}), append(shares, pick.share)
 	}

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"net/netip"
 	"strings"
 
@@ -122,11 +123,11 @@ func svcKind(r *svcRule) string {
 
 // svcName is the port's name in a comment of kube-proxy's, such as "default/kubernetes:https cluster IP".
 func svcName(comment []byte) string {
-	name, _, _ := strings.Cut(string(comment), " ")
-	if !strings.Contains(name, "/") {
+	name, _, _ := bytes.Cut(comment, []byte{' '})
+	if !bytes.Contains(name, []byte{'/'}) {
 		return ""
 	}
-	return strings.Clone(name)
+	return string(name)
 }
 
 // nodePorts reads KUBE-NODEPORTS. For loopback addresses kube-proxy has rules of their own in front, which count and lead to the same chains.

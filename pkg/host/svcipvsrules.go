@@ -196,7 +196,7 @@ func (x *svcIPVS) rules() *facts.ServiceRules {
 			}
 		}
 	}
-	slices.SortStableFunc(out.Paths, func(p, q facts.ServicePath) int { return p.Front(&q) })
+	facts.SortPaths(out.Paths, nil)
 	return out
 }
 

@@ -85,7 +85,11 @@ func address(p, q *facts.ServicePath) int {
 
 // compareRun compares the paths of one address and port. One without scope stands for every scope of the other side.
 func (all *Wanted) compareRun(out []Difference, want, have []facts.ServicePath, mode string) []Difference {
-	used := make([]bool, len(have))
+	var few [8]bool
+	used := few[:]
+	if len(have) > len(few) {
+		used = make([]bool, len(have))
+	}
 	for i := range want {
 		w, found := &want[i], false
 		for j := range have {
@@ -131,23 +135,30 @@ func comparePath(w, h *facts.ServicePath, mode string, loose bool) (d Difference
 	if !slices.Equal(w.Backends, h.Backends) {
 		d.backends()
 	}
-	d.field(w.Verdict != h.Verdict && (mode != facts.ModeIPVS), "connections", verdict(w), verdict(h))
-	if len(w.Backends) > 0 && len(h.Backends) > 0 { // where there is none, nothing is masqueraded or remembered
-		d.field(w.Affinity != h.Affinity, "session affinity", seconds(w.Affinity), seconds(h.Affinity))
-		d.field(!loose && w.Masquerade != h.Masquerade, "masquerades", masquerade(w), masquerade(h))
+	if w.Verdict != h.Verdict && mode != facts.ModeIPVS {
+		d.field("connections", verdict(w), verdict(h))
 	}
-	d.field(!loose && w.Scope != h.Scope && w.Scope != "" && h.Scope != "", "from this node", w.Scope, h.Scope)
-	d.field(!sameRanges(w.Sources, h.Sources), "source ranges", ranges(w), ranges(h))
-	if len(d.Missing) == 0 {
-		d.field(len(h.Broken) > 0, "broken links", "none", strings.Join(h.Broken, ", "))
+	backed := len(w.Backends) > 0 && len(h.Backends) > 0 // where there is none, nothing is masqueraded or remembered
+	if backed && w.Affinity != h.Affinity {
+		d.field("session affinity", seconds(w.Affinity), seconds(h.Affinity))
+	}
+	if backed && !loose && w.Masquerade != h.Masquerade {
+		d.field("masquerades", masquerade(w), masquerade(h))
+	}
+	if !loose && w.Scope != h.Scope && w.Scope != "" && h.Scope != "" {
+		d.field("from this node", w.Scope, h.Scope)
+	}
+	if !sameRanges(w.Sources, h.Sources) {
+		d.field("source ranges", ranges(w), ranges(h))
+	}
+	if len(d.Missing) == 0 && len(h.Broken) > 0 {
+		d.field("broken links", "none", strings.Join(h.Broken, ", "))
 	}
 	return d, len(d.Missing) == 0 && len(d.Extra) == 0 && len(d.Fields) == 0
 }
 
-func (d *Difference) field(differs bool, name, want, got string) {
-	if differs {
-		d.Fields = append(d.Fields, Field{name, want, got})
-	}
+func (d *Difference) field(name, want, got string) {
+	d.Fields = append(d.Fields, Field{name, want, got})
 }
 
 // backends walks two lists that are in the order of addresses. A wanted backend has weight; a held one without is dead, or is being drained.

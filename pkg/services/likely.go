@@ -13,7 +13,7 @@ import (
 type Likely struct {
 	cluster *facts.Cluster
 	sum256  func([]byte) [32]byte
-	of      map[string][]int32 // the slices by the name of the Service; nil: nobody has asked yet
+	index   *sliceIndex // nil: nobody has asked yet
 }
 
 // NewLikely is nil where nothing is known of the cluster. SHA-256 is for the names; nil: our own.
@@ -39,10 +39,10 @@ func (l *Likely) Endpoints(list []netip.AddrPort, port string, family int) []net
 	if l == nil || !ok {
 		return list
 	}
-	if l.of == nil {
-		l.of = slicesByService(l.cluster)
+	if l.index == nil {
+		l.index = newSliceIndex(l.cluster)
 	}
-	indexes := l.of[service]
+	indexes := l.index.of(service)
 	from := len(list)
 	for _, draining := range [...]bool{false, true} {
 		for _, i := range indexes {
@@ -51,7 +51,8 @@ func (l *Likely) Endpoints(list []netip.AddrPort, port string, family int) []net
 			if s.Family != family || p < 0 {
 				continue
 			}
-			for _, e := range s.Endpoints {
+			for j := range s.Endpoints {
+				e := &s.Endpoints[j]
 				if !draining && e.Ready || draining && e.Serving && e.Terminating {
 					list = append(list, netip.AddrPortFrom(e.Addr.Unmap(), s.Ports[p].Port))
 				}
@@ -64,15 +65,4 @@ func (l *Likely) Endpoints(list []netip.AddrPort, port string, family int) []net
 	found := list[from:]
 	slices.SortFunc(found, netip.AddrPort.Compare)
 	return list[:from+len(slices.Compact(found))]
-}
-
-// slicesByService finds the slices of each Service that kube-proxy looks at.
-func slicesByService(c *facts.Cluster) map[string][]int32 {
-	of := make(map[string][]int32, len(c.All))
-	for i := range c.Slices {
-		if s := &c.Slices[i]; s.Proxy == "" && !s.Headless {
-			of[s.Service] = append(of[s.Service], int32(i))
-		}
-	}
-	return of
 }

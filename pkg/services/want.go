@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -23,18 +24,18 @@ type builder struct {
 	Options
 	cluster *facts.Cluster
 	paths   []facts.ServicePath
-	doubt   []string // of the paths
+	doubts  map[int32]string // by the index of the path
 	scratch []endpoint
 }
 
 // Want computes the ways that a node must have for all Services of a cluster, as kube-proxy's serviceToServiceMap and syncProxyRules do.
 func Want(c *facts.Cluster, o Options) *Wanted {
-	b := &builder{Options: o, cluster: c}
-	slicesOf := slicesByService(c)
+	b := &builder{Options: o, cluster: c, doubts: map[int32]string{}}
+	slicesOf := newSliceIndex(c)
 	b.paths = make([]facts.ServicePath, 0, len(c.All)+len(c.All)/4)
 	for i := range c.All {
 		if s := &c.All[i]; s.Proxy == "" && !s.Headless && s.Type != facts.TypeExternalName {
-			b.service(s, slicesOf[s.Name])
+			b.service(s, slicesOf.of(s.Name))
 		}
 	}
 	w := &Wanted{Rules: facts.ServiceRules{Mode: o.Mode, Families: []int{4, 6}, NodePorts: b.nodePorts()}, doubts: map[int]string{}, loose: o.Doubts.Masquerade}
@@ -44,24 +45,22 @@ func Want(c *facts.Cluster, o Options) *Wanted {
 
 // sort puts the paths in their order and drops those that occur twice.
 func (b *builder) sort(w *Wanted) {
-	order := make([]int32, len(b.paths))
-	for i := range order {
-		order[i] = int32(i)
-	}
-	slices.SortFunc(order, func(i, j int32) int {
-		return cmp.Or(b.paths[i].Front(&b.paths[j]), cmp.Compare(b.paths[i].Name, b.paths[j].Name), cmp.Compare(i, j))
-	})
-	w.Rules.Paths = make([]facts.ServicePath, 0, len(order))
-	for _, i := range order {
-		n := len(w.Rules.Paths)
-		if n > 0 && w.Rules.Paths[n-1].Front(&b.paths[i]) == 0 && w.Rules.Paths[n-1].Name == b.paths[i].Name {
+	paths := b.paths
+	from := facts.SortPaths(paths, func(p, q *facts.ServicePath) int { return strings.Compare(p.Name, q.Name) })
+	n := 0
+	for i := range paths {
+		if n > 0 && paths[n-1].Front(&paths[i]) == 0 && paths[n-1].Name == paths[i].Name {
 			continue
 		}
-		if b.doubt[i] != "" {
-			w.doubts[n] = b.doubt[i]
+		if doubt := b.doubts[from[i]]; doubt != "" {
+			w.doubts[n] = doubt
 		}
-		w.Rules.Paths = append(w.Rules.Paths, b.paths[i])
+		if n < i {
+			paths[n] = paths[i]
+		}
+		n++
 	}
+	w.Rules.Paths = paths[:n]
 	for first, paths := 0, w.Rules.Paths; first < len(paths); {
 		end := first + 1
 		for end < len(paths) && sameFront(&paths[first], &paths[end]) {
@@ -116,7 +115,10 @@ func (b *builder) service(s *facts.Service, slicesOf []int32) {
 }
 
 func (b *builder) add(p facts.ServicePath, doubt string) {
-	b.paths, b.doubt = append(b.paths, p), append(b.doubt, doubt)
+	if doubt != "" {
+		b.doubts[int32(len(b.paths))] = doubt
+	}
+	b.paths = append(b.paths, p)
 }
 
 func (b *builder) port(f *front, port *facts.ServicePort, slicesOf []int32) {
