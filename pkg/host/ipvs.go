@@ -31,7 +31,7 @@ func (n *NS) readIPVS() (*facts.IPVS, error) {
 	if err := n.hasIPVS(); err != nil {
 		return nil, err
 	}
-	c, r, err := openServers()
+	c, r, err := openServers(largestBrief)
 	if err != nil {
 		return nil, err
 	}

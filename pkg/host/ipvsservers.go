@@ -40,8 +40,8 @@ type ipvsReader struct {
 }
 
 // openServers opens the calling thread's namespace for reading all of its servers. See [NS.hasIPVS].
-func openServers() (*svcConn, *ipvsReader, error) {
-	c, err := openSvcConn(unix.NETLINK_GENERIC)
+func openServers(brief int) (*svcConn, *ipvsReader, error) {
+	c, err := openSvcConn(unix.NETLINK_GENERIC, brief)
 	if err != nil {
 		return nil, nil, err
 	}

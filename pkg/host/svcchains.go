@@ -13,7 +13,7 @@ type svcChains struct {
 	src       svcSource
 	table     string
 	endpoints string                       // begins the names of endpoints' chains
-	remembers func(set, chain string) bool // whether a list of clients is that of an endpoint's chain
+	remembers func(set, chain []byte) bool // whether a list of clients is that of an endpoint's chain
 	pools     map[string]int32             // by chain: the index in list
 	list      []svcPool
 	picks     []svcPick // of the chain that is read

@@ -1,9 +1,9 @@
 package host
 
 import (
+	"bytes"
 	"math"
 	"net/netip"
-	"strings"
 
 	"github.com/netmend/netmend/pkg/facts"
 )
@@ -20,7 +20,7 @@ type svcEnd struct {
 
 // svcScratch is what is used again for each of tens of thousands of chains.
 type svcScratch struct {
-	chain  string // the endpoint's chain that is read
+	chain  []byte // the endpoint's chain that is read
 	end    svcEnd
 	own    netip.Addr // the source that the chain masquerades
 	list   []facts.ServiceBackend
@@ -35,14 +35,13 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 	list, shares := x.scratch.list[:0], x.scratch.shares[:0]
 	x.ruled = x.ruled[:0]
 	p.hairpin = true
-	names := string(x.names)
 	for _, pick := range x.picks {
-		name := names[pick.from:pick.to]
+		name := x.names[pick.from:pick.to]
 		if pick.sticky {
 			if sticky == nil {
 				sticky = map[string]uint32{}
 			}
-			sticky[name] = pick.seconds
+			sticky[string(name)] = pick.seconds
 			continue
 		}
 		end, err := x.end(name)
@@ -54,7 +53,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.unknown = firstOf(p.unknown, end.unknown)
 		}
 		if !end.addr.IsValid() {
-			p.broken = append(p.broken, name)
+			p.broken = append(p.broken, string(name))
 			continue
 		}
 		if p.proto == 0 {
@@ -63,7 +62,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.unknown = firstOf(p.unknown, chain+": endpoints of several protocols")
 		}
 		p.hairpin = p.hairpin && end.hairpin
-		seconds, ok := sticky[name]
+		seconds, ok := sticky[string(name)]
 		switch {
 		case !ok || !end.remembers:
 			forgetful = true
@@ -73,7 +72,7 @@ func (x *svcChains) ends(p *svcPool, chain string) error {
 			p.affinity = seconds
 		}
 		if x.trace {
-			p.trace = append(p.trace, "chain "+name+" to "+end.addr.String())
+			p.trace = append(p.trace, "chain "+string(name)+" to "+end.addr.String())
 		}
 		list, shares = append(list, facts.ServiceBackend{Addr: end.addr}), append(shares, pick.share)
 	}
@@ -139,33 +138,33 @@ func joined(list []facts.ServiceBackend, shares []float64) ([]facts.ServiceBacke
 }
 
 // end reads an endpoint's chain: KUBE-SEP- or endpoint-. What it gives is valid until the next call.
-func (x *svcChains) end(chain string) (*svcEnd, error) {
+func (x *svcChains) end(chain []byte) (*svcEnd, error) {
 	e := &x.scratch.end
 	*e = svcEnd{}
-	if !strings.HasPrefix(chain, x.endpoints) {
-		e.unknown = "it leads to " + chain + ", which is not kube-proxy's"
+	if !bytes.HasPrefix(chain, []byte(x.endpoints)) {
+		e.unknown = "it leads to " + string(chain) + ", which is not kube-proxy's"
 		return e, nil
 	}
 	x.scratch.chain, x.scratch.own = chain, netip.Addr{}
 	if x.scratch.take == nil {
 		x.scratch.take = x.takeEnd
 	}
-	return e, x.src.rules(x.table, chain, x.scratch.take)
+	return e, x.src.named(x.table, chain, x.scratch.take)
 }
 
 // takeEnd takes a rule of an endpoint's chain.
 func (x *svcChains) takeEnd(r *svcRule) error {
 	e, chain := &x.scratch.end, x.scratch.chain
-	self := x.remembers(string(r.recentName), chain)
+	self := x.remembers(r.recentName, chain)
 	plain := !r.dst.set() && !r.hasPort && r.only(0)
 	host, one := r.src.host()
 	e.rules++
 	switch {
 	case e.addr.IsValid():
 	case r.unknown != "" && r.verdict != svcNone || !plain:
-		e.unknown = chain + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
+		e.unknown = string(chain) + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
 	case r.recent&recentSet != 0 && !self:
-		e.unknown = chain + ": a list of clients of another chain"
+		e.unknown = string(chain) + ": a list of clients of another chain"
 	case r.verdict == svcNone:
 		e.remembers = e.remembers || r.recent&recentSet != 0
 	case r.jumps() && string(r.target) == x.marks && one && r.proto == 0:
@@ -174,7 +173,7 @@ func (x *svcChains) takeEnd(r *svcRule) error {
 		e.addr, e.proto, e.hairpin = r.dnat, r.proto, x.scratch.own == r.dnat.Addr()
 		e.remembers = e.remembers || r.recent&recentSet != 0
 	default:
-		e.unknown = chain + ": a rule that is not kube-proxy's"
+		e.unknown = string(chain) + ": a rule that is not kube-proxy's"
 	}
 	return nil
 }

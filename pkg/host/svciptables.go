@@ -21,7 +21,7 @@ type svcIPTables struct {
 func newSvcIPTables(src svcSource, family int, trace bool) *svcIPTables {
 	x := &svcIPTables{svcChains: newSvcChains(src, family, trace, "nat"), outers: map[string]svcOuter{}}
 	x.marks, x.endpoints = services.ChainMarkMasq, services.PrefixEndpoint
-	x.remembers = func(set, chain string) bool { return set == chain }
+	x.remembers = bytes.Equal
 	return x
 }
 

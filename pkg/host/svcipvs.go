@@ -17,7 +17,7 @@ func (r *ServiceReader) virtualServers() (rules *facts.ServiceRules, changed boo
 	} else if err != nil {
 		return nil, false, err
 	}
-	c, servers, err := openServers()
+	c, servers, err := openServers(r.brief)
 	if err != nil {
 		return nil, false, err
 	}

@@ -67,7 +67,7 @@ func TestIPSets(t *testing.T) {
 		"ipset create KUBE-6-LOAD-BALANCER-SOURCE-CID hash:ip,port,net family inet6; ipset add KUBE-6-LOAD-BALANCER-SOURCE-CID 2001:db8::1,sctp:80,2001:db8:1::/48; " +
 		"ipset create KUBE-NODE-PORT-TCP bitmap:port range 0-65535; ipset add KUBE-NODE-PORT-TCP 30080")
 	got := inNS(t, h, func() (map[string][]ipsetMember, error) {
-		c, err := openSvcConn(unix.NETLINK_NETFILTER)
+		c, err := openSvcConn(unix.NETLINK_NETFILTER, briefBuffer())
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +117,7 @@ ip6tables-nft-restore <<END
 COMMIT
 END`)
 	got := inNS(t, h, func() (ipvsMasq, error) {
-		c, err := openSvcConn(unix.NETLINK_NETFILTER)
+		c, err := openSvcConn(unix.NETLINK_NETFILTER, briefBuffer())
 		if err != nil {
 			return ipvsMasq{}, err
 		}

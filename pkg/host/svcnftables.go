@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -38,10 +39,14 @@ type svcNFTables struct {
 	likely          *services.Likely   // what the cluster has; nil: nothing is known of it
 	likelyEnds      []netip.AddrPort   // of the Service that is read
 	likelyName      []byte
-	unnamed         int             // Services that have other endpoints
-	maps            *svcMapsReading // nil: nothing is remembered of maps
-	lost, lostPorts []string        // links that are missing on the way to the maps
-	lostRanges      []string        // and on the way to the source ranges
+	asked           [2][]byte // names of chains
+	pooled          svcMapRule
+	poolName        string               // of the chain that is read
+	takePool        func(*svcRule) error // poolRule
+	unnamed         int                  // Services that have other endpoints
+	maps            *svcMapsReading      // nil: nothing is remembered of maps
+	lost, lostPorts []string             // links that are missing on the way to the maps
+	lostRanges      []string             // and on the way to the source ranges
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
@@ -51,10 +56,11 @@ func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
 		outers: map[string]svcOuter{}, sources: map[string]svcOuter{},
 	}
 	x.marks, x.endpoints = nftMarkChain, services.NFTPrefixEndpoint
-	x.remembers = func(set, chain string) bool {
-		base, ok := strings.CutPrefix(set, services.NFTPrefixAffinity)
-		return ok && strings.TrimPrefix(chain, services.NFTPrefixEndpoint) == base
+	x.remembers = func(set, chain []byte) bool {
+		base, ok := bytes.CutPrefix(set, []byte(services.NFTPrefixAffinity))
+		return ok && bytes.Equal(bytes.TrimPrefix(chain, []byte(services.NFTPrefixEndpoint)), base)
 	}
+	x.takePool = x.poolRule
 	return x
 }
 
@@ -106,6 +112,9 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 	}
 	x.room(len(elements))
 	x.drawn += len(elements)
+	if x.maps != nil && len(x.maps.now.whole) == 0 {
+		x.maps.now.whole = make(map[uint64]bool, len(elements))
+	}
 	from := x.link("", "map "+set)
 	for i := range elements {
 		e := &elements[i]

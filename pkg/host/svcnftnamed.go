@@ -12,13 +12,15 @@ const maxUnnamed = 64
 // many says whether there are too many maps to read them all. Whoever follows the links of a Service reads them.
 func (x *svcNFTables) many() bool { return x.drawn > maxDrawn && !x.trace }
 
-// poolRules gives the rules of a chain service- or local-, and where it will matter, says whether there is a chain local- beside a chain service-.
-func (x *svcNFTables) poolRules(chain string, fn func(r *svcRule) error) (local bool, err error) {
+// poolRules takes the rules of a chain service- or local-, and where it will matter, says whether there is a chain local- beside a chain service-.
+func (x *svcNFTables) poolRules(chain string) (local bool, err error) {
 	name, ok := strings.CutPrefix(chain, services.NFTPrefixCluster)
 	if !ok || !x.many() || x.likely == nil {
-		return false, x.src.rules(x.table, chain, fn)
+		return false, x.src.rules(x.table, chain, x.takePool)
 	}
-	use, err := x.counting.rulesAnd(x.table, chain, services.NFTPrefixLocal+name, fn)
+	x.asked[0] = append(x.asked[0][:0], chain...)
+	x.asked[1] = append(append(x.asked[1][:0], services.NFTPrefixLocal...), name...)
+	use, err := x.counting.rulesAnd(x.table, x.asked[0], x.asked[1], x.takePool)
 	return use > 0, err
 }
 

@@ -15,29 +15,21 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 		return &x.list[i], nil
 	}
 	x.picks, x.names = x.picks[:0], x.names[:0]
-	m := svcMapRule{last: true}
+	m := &x.pooled
+	*m = svcMapRule{last: true}
+	x.poolName = chain
 	p := &m.pool
 	p.trace = x.link(chain, "")
-	local, err := x.poolRules(chain, func(r *svcRule) error {
-		switch {
-		case m.set != "":
-			m.last = false
-		case r.verdict != svcNone:
-			m.set, m.modulus = x.pick(p, chain, r)
-			m.handle = r.handle
-		}
-		return nil
-	})
-	if err != nil {
+	var err error
+	if m.local, err = x.poolRules(chain); err != nil {
 		return nil, err
 	}
-	m.local = local
 	if err := x.affinities(); err != nil {
 		return nil, err
 	}
 	countable := m.set != "" && m.last && p.unknown == "" && len(x.picks) == 0
 	if countable && x.many() && x.maps.count(m.handle) {
-		if told, err := x.told(&m, chain); err != nil || told {
+		if told, err := x.told(m, chain); err != nil || told {
 			return x.keep(chain, *p), err
 		}
 	}
@@ -59,6 +51,19 @@ func (x *svcNFTables) pool(chain string) (*svcPool, error) {
 	return x.keep(chain, *p), nil
 }
 
+// poolRule takes a rule of such a chain.
+func (x *svcNFTables) poolRule(r *svcRule) error {
+	m := &x.pooled
+	switch {
+	case m.set != "":
+		m.last = false
+	case r.verdict != svcNone:
+		m.set, m.modulus = x.pick(&m.pool, x.poolName, r)
+		m.handle = r.handle
+	}
+	return nil
+}
+
 // svcMapRule is a chain's rule that looks a random number up in a map.
 type svcMapRule struct {
 	pool    svcPool // where the chain leads
@@ -77,7 +82,7 @@ func (x *svcNFTables) pick(p *svcPool, chain string, r *svcRule) (random string,
 		p.unknown = chain + ": " + r.unknown
 	case r.jumps() && string(r.target) == x.marks:
 		x.poolMasq(p, chain, r)
-	case plain && r.jumps() && r.setKey == svcKeySource && !r.setNegated && x.remembers(string(r.set), string(r.target)):
+	case plain && r.jumps() && r.setKey == svcKeySource && !r.setNegated && x.remembers(r.set, r.target):
 		x.choose(r.target, svcPick{sticky: true})
 	case plain && r.setVerdict && r.setKey == svcKeyRandom:
 		return string(r.set), r.modulus

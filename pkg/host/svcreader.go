@@ -55,6 +55,7 @@ type ServiceReader struct {
 	ns      *NS
 	options ServiceOptions
 	conn    *svcConn
+	brief   int                 // of the socket for short lists: how much it receives at once
 	held    *facts.ServiceRules // of the last reading
 	seen    svcSeen
 	hash    maphash.Hash
@@ -69,7 +70,9 @@ type svcSeen struct {
 }
 
 // ServiceReader makes a reader for the namespace. The caller closes it.
-func (n *NS) ServiceReader(o ServiceOptions) *ServiceReader { return &ServiceReader{ns: n, options: o} }
+func (n *NS) ServiceReader(o ServiceOptions) *ServiceReader {
+	return &ServiceReader{ns: n, options: o, brief: briefBuffer()}
+}
 
 // Close releases the reader's socket.
 func (r *ServiceReader) Close() error {
@@ -86,13 +89,12 @@ func (r *ServiceReader) Close() error {
 func (r *ServiceReader) Read(c *facts.Cluster) (rules *facts.ServiceRules, changed bool, err error) {
 	r.cluster = c
 	defer func() { r.cluster = nil }()
-	switch r.options.Mode {
-	case facts.ModeIPTables, facts.ModeNFTables:
-		rules, changed, err = r.tables()
-	case facts.ModeIPVS:
-		rules, changed, err = r.virtualServers()
-	default:
-		return nil, false, fmt.Errorf("read Services: %w: nothing of kube-proxy was found", ErrAbsent)
+	rules, changed, err = r.read()
+	if errors.Is(err, errTruncated) && r.brief < largestBrief {
+		r.brief = largestBrief
+		if err = r.Close(); err == nil {
+			rules, changed, err = r.read()
+		}
 	}
 	if err != nil {
 		r.held = nil
@@ -100,6 +102,16 @@ func (r *ServiceReader) Read(c *facts.Cluster) (rules *facts.ServiceRules, chang
 	}
 	r.held = rules
 	return rules, changed, nil
+}
+
+func (r *ServiceReader) read() (rules *facts.ServiceRules, changed bool, err error) {
+	switch r.options.Mode {
+	case facts.ModeIPTables, facts.ModeNFTables:
+		return r.tables()
+	case facts.ModeIPVS:
+		return r.virtualServers()
+	}
+	return nil, false, fmt.Errorf("%w: nothing of kube-proxy was found", ErrAbsent)
 }
 
 // netfilter opens the socket at first use; nil where the kernel has no nf_tables.
@@ -110,7 +122,7 @@ func (r *ServiceReader) netfilter() (*svcConn, error) {
 	if r.ns.unloaded("netfilter/nf_tables") {
 		return nil, nil
 	}
-	c, err := openSvcConn(unix.NETLINK_NETFILTER)
+	c, err := openSvcConn(unix.NETLINK_NETFILTER, r.brief)
 	if errors.Is(err, ErrAbsent) {
 		return nil, nil
 	}

@@ -49,7 +49,7 @@ END`
 func readTable(t *testing.T, h *Host, drawn int, likely *services.Likely) *svcNFTables {
 	t.Helper()
 	x := inNS(t, h, func() (*svcNFTables, error) {
-		c, err := openSvcConn(unix.NETLINK_NETFILTER)
+		c, err := openSvcConn(unix.NETLINK_NETFILTER, briefBuffer())
 		if err != nil {
 			return nil, err
 		}
@@ -60,6 +60,39 @@ func readTable(t *testing.T, h *Host, drawn int, likely *services.Likely) *svcNF
 	})
 	x.finish()
 	return x
+}
+
+// TestServicesTruncated has a reader whose buffer is too small for what the kernel puts into a message, as it may be on one with another struct skb_shared_info.
+func TestServicesTruncated(t *testing.T) {
+	t.Parallel()
+	h, sh := filterNS(t)
+	const ends = 40
+	var rules strings.Builder
+	rules.WriteString("*nat\n:KUBE-SERVICES - [0:0]\n:KUBE-SVC-A - [0:0]\n")
+	for e := range ends {
+		fmt.Fprintf(&rules, ":KUBE-SEP-%d - [0:0]\n-A KUBE-SEP-%d -p tcp -j DNAT --to-destination 10.244.0.%d:80\n", e, e, e+1)
+		fmt.Fprintf(&rules, "-A KUBE-SVC-A -m statistic --mode random --probability %.10f -j KUBE-SEP-%d\n", 1/float64(ends-e), e)
+	}
+	rules.WriteString("-A KUBE-SERVICES -d 10.96.0.1/32 -p tcp -m tcp --dport 80 -j KUBE-SVC-A\nCOMMIT\n")
+	sh("iptables-nft-restore <<'END'\n" + rules.String() + "END")
+	r := h.Node().ServiceReader(ServiceOptions{Mode: facts.ModeIPTables})
+	t.Cleanup(func() { r.Close() })
+	for _, brief := range []int{briefBuffer(), 1000, largestBrief} {
+		r.brief, r.held = brief, nil
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		got := inNS(t, h, func() (*facts.ServiceRules, error) {
+			rules, _, err := r.Read(nil)
+			return rules, err
+		})
+		if len(got.Paths) != 1 || len(got.Paths[0].Backends) != ends {
+			t.Errorf("with %d bytes: %+v; want one path to %d", brief, got.Paths, ends)
+		}
+		if brief < briefBuffer() && r.brief != largestBrief {
+			t.Errorf("with %d bytes nothing was truncated", brief)
+		}
+	}
 }
 
 // TestServicesCounted tells where Services lead with and without reading each map of random numbers. Where somebody has changed a map, both agree.

@@ -1,9 +1,9 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -15,6 +15,8 @@ import (
 type svcSource interface {
 	// rules gives each rule of a chain to fn; a chain that does not exist has none.
 	rules(table, chain string, fn func(*svcRule) error) error
+	// named is rules for one of very many chains, whose name lies in a buffer.
+	named(table string, chain []byte, fn func(*svcRule) error) error
 	backend() string
 }
 
@@ -24,13 +26,15 @@ type nftSource struct {
 	decoder svcDecoder
 	body    []byte
 
-	ask []byte // the request for a chain itself
+	ask     []byte // the request for a chain itself
+	written []byte // the name of a chain that was given as a string
 
-	table, chain string // that are read
-	other        string // the chain that is asked for along with them
-	use          uint32 // of that one
-	fn           func(*svcRule) error
-	take         func(nlMsg) error // message
+	table string // that is read
+	chain []byte // that is read
+	other []byte // the chain that is asked for along with it
+	use   uint32 // of that one
+	fn    func(*svcRule) error
+	take  func(nlMsg) error // message
 }
 
 func newNFTSource(nf nfDumper, family uint8) *nftSource {
@@ -43,6 +47,11 @@ func (s *nftSource) backend() string { return facts.BackendNFT }
 
 // rules asks for one chain: the kernel finds it by its hash, whereas the list of a whole table is walked anew from its start for every 32 KiB of it.
 func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
+	s.written = append(s.written[:0], chain...)
+	return s.named(table, s.written, fn)
+}
+
+func (s *nftSource) named(table string, chain []byte, fn func(*svcRule) error) error {
 	list := s.nf.dump
 	if shortChain(chain) {
 		list = s.nf.short
@@ -52,18 +61,18 @@ func (s *nftSource) rules(table, chain string, fn func(*svcRule) error) error {
 
 // rulesAnd gives the rules of a chain, of which there are few, and says of another one, which may be the same, how many rules it has and how many things refer to it,
 // together; 0 where it does not exist.
-func (s *nftSource) rulesAnd(table, chain, other string, fn func(*svcRule) error) (use uint32, err error) {
+func (s *nftSource) rulesAnd(table string, chain, other []byte, fn func(*svcRule) error) (use uint32, err error) {
 	s.other, s.use = other, 0
 	s.ask = append(s.ask[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
 	s.ask = appendName(s.ask, unix.NFTA_CHAIN_TABLE, table)
 	s.ask = appendName(s.ask, unix.NFTA_CHAIN_NAME, other)
 	err = s.nf.both(nftMsg(unix.NFT_MSG_GETCHAIN), s.ask, nftMsg(unix.NFT_MSG_GETRULE), s.request(table, chain, fn), s.take)
-	s.other = ""
+	s.other = nil
 	return s.use, noEntry(err)
 }
 
 // request is that for the rules of a chain, valid until the next.
-func (s *nftSource) request(table, chain string, fn func(*svcRule) error) []byte {
+func (s *nftSource) request(table string, chain []byte, fn func(*svcRule) error) []byte {
 	s.body = append(s.body[:0], s.decoder.family, unix.NFNETLINK_V0, 0, 0)
 	s.body = appendName(s.body, unix.NFTA_RULE_TABLE, table)
 	s.body = appendName(s.body, unix.NFTA_RULE_CHAIN, chain)
@@ -77,16 +86,16 @@ type countingSource struct {
 	uses []uint32
 }
 
-func (s *countingSource) rules(table, chain string, fn func(*svcRule) error) error {
+func (s *countingSource) named(table string, chain []byte, fn func(*svcRule) error) error {
 	use, err := s.rulesAnd(table, chain, chain, fn)
 	s.uses = append(s.uses, use)
 	return err
 }
 
 // shortChain says whether a chain is one of those of which each Service or endpoint has its own.
-func shortChain(name string) bool {
+func shortChain(name []byte) bool {
 	for _, prefix := range [...]string{services.PrefixEndpoint, services.PrefixCluster, services.NFTPrefixEndpoint, services.NFTPrefixCluster} {
-		if strings.HasPrefix(name, prefix) {
+		if len(name) >= len(prefix) && string(name[:len(prefix)]) == prefix {
 			return true
 		}
 	}
@@ -112,7 +121,7 @@ func (s *nftSource) chainMessage(body []byte) error {
 	if err := nfAttrs(body, a.take); err != nil {
 		return err
 	}
-	if string(a.table) == s.table && string(a.name) == s.other {
+	if string(a.table) == s.table && s.other != nil && bytes.Equal(a.name, s.other) {
 		s.use = a.use
 	}
 	return nil
@@ -128,7 +137,7 @@ func (s *nftSource) ruleMessage(body []byte) error {
 		case unix.NFTA_RULE_TABLE:
 			mine = mine && string(trimNul(a.v)) == s.table
 		case unix.NFTA_RULE_CHAIN:
-			mine = mine && string(trimNul(a.v)) == s.chain
+			mine = mine && bytes.Equal(trimNul(a.v), s.chain)
 		case unix.NFTA_RULE_HANDLE:
 			handle = attrBE64(a.v)
 		case unix.NFTA_RULE_EXPRESSIONS:
@@ -151,11 +160,11 @@ func (s *nftSource) ruleMessage(body []byte) error {
 var errCut = errors.New("netlink attributes that do not fit")
 
 // appendName appends an attribute with a string and its closing zero byte.
-func appendName(b []byte, typ uint16, name string) []byte {
-	size := unix.SizeofNlAttr + len(name) + 1
+func appendName[name ~string | ~[]byte](b []byte, typ uint16, n name) []byte {
+	size := unix.SizeofNlAttr + len(n) + 1
 	b = binary.NativeEndian.AppendUint16(b, uint16(size))
 	b = binary.NativeEndian.AppendUint16(b, typ)
-	b = append(append(b, name...), 0)
+	b = append(append(b, n...), 0)
 	for range align4(size) - size {
 		b = append(b, 0)
 	}
@@ -189,11 +198,15 @@ func (s *legacySource) add(t *legacyTable) {
 func (s *legacySource) backend() string { return facts.BackendLegacy }
 
 func (s *legacySource) rules(table, chain string, fn func(*svcRule) error) error {
+	return s.named(table, []byte(chain), fn)
+}
+
+func (s *legacySource) named(table string, chain []byte, fn func(*svcRule) error) error {
 	t := s.tables[table]
 	if t == nil {
 		return nil
 	}
-	i, ok := t.index[chain]
+	i, ok := t.index[string(chain)]
 	if !ok {
 		return nil
 	}

@@ -26,6 +26,7 @@ type builder struct {
 	paths   []facts.ServicePath
 	doubts  map[int32]string // by the index of the path
 	scratch []endpoint
+	now     front // of the Service that is read
 }
 
 // Want computes the ways that a node must have for all Services of a cluster, as kube-proxy's serviceToServiceMap and syncProxyRules do.
@@ -97,11 +98,12 @@ func (b *builder) service(s *facts.Service, slicesOf []int32) {
 		if len(vips) == 0 {
 			continue
 		}
-		f := front{service: s, family: family, vip: vips[0], external: ofFamily(s.ExternalIPs, family), balancers: ofFamily(s.LoadBalancers, family)}
+		f := &b.now
+		*f = front{service: s, family: family, vip: vips[0], external: ofFamily(s.ExternalIPs, family), balancers: ofFamily(s.LoadBalancers, family)}
 		f.externalLocal = s.ExternalLocal && (s.Type == facts.TypeLoadBalancer || s.Type == facts.TypeNodePort || len(s.ExternalIPs) > 0)
 		f.sources = sourceRanges(s.SourceRanges, family)
 		for i := range s.Ports {
-			b.port(&f, &s.Ports[i], slicesOf)
+			b.port(f, &s.Ports[i], slicesOf)
 		}
 		if s.HealthPort != 0 && s.Type == facts.TypeLoadBalancer && f.externalLocal && b.Mode != facts.ModeNFTables && len(s.Ports) > 0 {
 			health := facts.ServicePath{Name: s.Name, Kind: facts.FrontHealth, Family: family, Port: s.HealthPort, Protocol: "tcp"}
