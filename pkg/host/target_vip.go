@@ -19,7 +19,7 @@ type BriefServices struct {
 }
 
 // BriefServices looks Services up by single questions, whose cost does not grow with the number of Services: one map element in nftables mode, one chain
-// and its few rules in iptables mode, one route in IPVS mode. What that cannot answer is left out. The legacy backend gives ErrDear, because the
+// and its few rules in iptables mode, one route and one virtual server in IPVS mode. What that cannot answer is left out. The legacy backend gives ErrDear, because the
 // kernel hands its tables out whole only. ipvs says whether the namespace has the link kube-ipvs0. It must be called inside Do.
 func (n *NS) BriefServices(services []facts.ServiceIntent, ipvs bool) (*BriefServices, error) {
 	v := vipReader{ns: n, brief: true}
@@ -107,14 +107,24 @@ func (v *vipReader) briefly(mode string, s facts.ServiceIntent) (found facts.Ser
 		if !s.VIP.IsValid() {
 			return found, false, nil
 		}
-		found.Found, err = v.ns.localRoute(s.VIP.Unmap())
-		found.Detail = "route to " + s.VIP.String() + " on kube-ipvs0"
-		return found, found.Found || !guess || s.Source == SourceKubelet, err
+		return v.brieflyIPVS(s, guess)
 	case facts.ModeIPTables:
 		return v.brieflyIPTables(s, guess)
 	}
 	found.Detail = "nothing of kube-proxy was found"
 	return found, s.Name == kubernetesService, nil
+}
+
+// brieflyIPVS also looks for iptables mode: where kube-proxy has changed to it and nobody has cleaned up, the link that told of IPVS is still there.
+func (v *vipReader) brieflyIPVS(s facts.ServiceIntent, guess bool) (found facts.ServiceVIP, sure bool, err error) {
+	found, err = v.lookIPVS(s)
+	if err != nil || found.Found {
+		return found, true, err
+	}
+	if rules, _, err := v.brieflyIPTables(s, guess); err != nil || rules.Found {
+		return rules, true, err
+	}
+	return found, !guess || s.Source == SourceKubelet, nil
 }
 
 func (v *vipReader) brieflyIPTables(s facts.ServiceIntent, guess bool) (found facts.ServiceVIP, sure bool, err error) {
