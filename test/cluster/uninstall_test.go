@@ -12,10 +12,12 @@ func (c *cluster) testUninstall() {
 		if now := w.knobs(); now != w.faulty {
 			c.t.Errorf("%s is\n%s\nand was before it was mended\n%s", w.Name, now, w.faulty)
 		}
-		for what, path := range map[string]string{"condition": `{.status.conditions[?(@.type=="NetworkMisconfigured")].status}`, "taint": "{.spec.taints}"} {
-			if out := c.must("get", "node", w.Name, "-o", "jsonpath="+path); out != "" {
-				c.t.Errorf("%s has the %s %s", w.Name, what, out)
-			}
+		if out := c.must("get", "node", w.Name, "-o", `jsonpath={.status.conditions[?(@.type=="NetworkMisconfigured")].status}`); out != "" {
+			c.t.Errorf("%s has the condition %s", w.Name, out)
+		}
+		// Kubernetes's own taint may still be there, of a node that was not heard of while the API server was away.
+		if out := c.must("get", "node", w.Name, "-o", "jsonpath={.spec.taints}"); strings.Contains(out, "netmend.io/") {
+			c.t.Errorf("%s has the taint %s", w.Name, out)
 		}
 	}
 	if out := c.must("get", "nnr", "-o", "name"); out != "" {
