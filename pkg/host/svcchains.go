@@ -34,14 +34,6 @@ func (x *svcChains) room(frontends int) {
 	}
 }
 
-// double makes room in a list of unknown length: append's own steps, of a quarter, copy a long one many times.
-func double[T any](list []T) []T {
-	if len(list) == cap(list) {
-		return slices.Grow(list, max(64, len(list)))
-	}
-	return list
-}
-
 // svcEntry is a rule that leads from a frontend to a chain.
 type svcEntry struct {
 	front   svcFront

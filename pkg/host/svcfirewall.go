@@ -24,6 +24,9 @@ func (x *svcIPTables) firewalled() error {
 	asked := false
 	for i := range x.paths {
 		p := &x.paths[i]
+		if len(drops) == 0 && len(p.Sources) == 0 {
+			continue
+		}
 		front := svcFront{p.VIP, p.Port, protoNumber(p.Protocol)}
 		_, dropped := drops[front]
 		if dropped {

@@ -15,30 +15,36 @@ import (
 // Service, KUBE-SVC- or KUBE-SVL-, perhaps by way of KUBE-FW- and KUBE-EXT-, to a chain for each endpoint, KUBE-SEP-, to its DNAT.
 type svcIPTables struct {
 	svcChains
-	outers map[string]svcOuter // KUBE-EXT- and KUBE-FW- by chain
+	outers   map[string]svcOuter // KUBE-EXT- and KUBE-FW- by chain
+	pooled   svcPool             // of the chain that is read
+	poolName string
+	left     float64              // of all connections, what comes to the chain's next rule
+	takePool func(*svcRule) error // poolRule
 }
 
 func newSvcIPTables(src svcSource, family int, trace bool) *svcIPTables {
 	x := &svcIPTables{svcChains: newSvcChains(src, family, trace, "nat"), outers: map[string]svcOuter{}}
 	x.marks, x.endpoints = services.ChainMarkMasq, services.PrefixEndpoint
 	x.remembers = bytes.Equal
+	x.takePool = x.poolRule
 	return x
 }
 
 // read resolves everything of the family.
 func (x *svcIPTables) read() error {
-	entries, ports, err := x.services()
+	var entries svcChunks[svcEntry]
+	ports, err := x.services(&entries)
 	if err != nil {
 		return err
 	}
 	if ports {
-		if entries, err = x.nodePorts(entries); err != nil {
+		if err := x.nodePorts(&entries); err != nil {
 			return err
 		}
 	}
-	x.room(len(entries))
-	for i := range entries {
-		if err := x.resolve(&entries[i]); err != nil {
+	x.room(entries.n)
+	for e := range entries.all() {
+		if err := x.resolve(e); err != nil {
 			return err
 		}
 	}
@@ -58,7 +64,7 @@ func (x *svcIPTables) read() error {
 }
 
 // services reads KUBE-SERVICES, and says whether it leads to the node ports.
-func (x *svcIPTables) services() (entries []svcEntry, ports bool, err error) {
+func (x *svcIPTables) services(entries *svcChunks[svcEntry]) (ports bool, err error) {
 	x.scope = facts.NodePortScope{Family: x.family}
 	unknown, last := "", svcEntry{}
 	err = x.src.rules("nat", services.ChainServices, func(r *svcRule) error {
@@ -79,11 +85,11 @@ func (x *svcIPTables) services() (entries []svcEntry, ports bool, err error) {
 			if last.front == front {
 				e.before = last.before
 			}
-			entries = append(double(entries), e)
+			entries.add(e)
 		}
 		return nil
 	})
-	return entries, ports, err
+	return ports, err
 }
 
 func firstOf(a, b string) string {
@@ -111,11 +117,10 @@ func (x *svcIPTables) scopeRule(r *svcRule) bool {
 
 // svcKind tells of which kind a frontend is by the chain that it leads to, and an external IP from a load balancer's by what kube-proxy comments.
 func svcKind(r *svcRule) string {
-	target := string(r.target)
 	switch {
-	case strings.HasPrefix(target, services.PrefixFirewall), strings.HasSuffix(string(r.comment), " loadbalancer IP"):
+	case bytes.HasPrefix(r.target, []byte(services.PrefixFirewall)), bytes.HasSuffix(r.comment, []byte(" loadbalancer IP")):
 		return facts.FrontLoadBalancer
-	case strings.HasPrefix(target, services.PrefixExternal):
+	case bytes.HasPrefix(r.target, []byte(services.PrefixExternal)):
 		return facts.FrontExternal
 	}
 	return facts.FrontCluster
@@ -131,20 +136,19 @@ func svcName(comment []byte) string {
 }
 
 // nodePorts reads KUBE-NODEPORTS. For loopback addresses kube-proxy has rules of their own in front, which count and lead to the same chains.
-func (x *svcIPTables) nodePorts(entries []svcEntry) ([]svcEntry, error) {
+func (x *svcIPTables) nodePorts(entries *svcChunks[svcEntry]) error {
 	unknown := ""
-	err := x.src.rules("nat", services.ChainNodePorts, func(r *svcRule) error {
+	return x.src.rules("nat", services.ChainNodePorts, func(r *svcRule) error {
 		front, ok := r.nodePort()
 		switch {
 		case r.dst.set() && !r.dst.negated && r.dst.prefix.Addr().IsLoopback():
 		case r.unknown != "" && r.verdict != svcNone || !ok && r.verdict != svcNone:
 			unknown = services.ChainNodePorts + ": " + firstOf(r.unknown, "a rule that is not kube-proxy's")
 		case r.jumps() && strings.HasPrefix(string(r.target), "KUBE-") && string(r.target) != services.ChainMarkMasq:
-			entries = append(double(entries), svcEntry{front: front, kind: facts.FrontNodePort, name: svcName(r.comment), chain: string(r.target), unknown: unknown})
+			entries.add(svcEntry{front: front, kind: facts.FrontNodePort, name: svcName(r.comment), chain: string(r.target), unknown: unknown})
 		}
 		return nil
 	})
-	return entries, err
 }
 
 // resolve makes the paths of one frontend.

@@ -83,7 +83,7 @@ func (x *svcNFTables) read() error {
 	if err != nil {
 		return err
 	}
-	for _, e := range elements {
+	for e := range elements.all() {
 		if !x.scope.All {
 			x.scope.Addresses = append(x.scope.Addresses, e.front.addr)
 		}
@@ -110,14 +110,13 @@ func (x *svcNFTables) fronts(set string, key svcKey, reached string, firewalled 
 	if err != nil {
 		return err
 	}
-	x.room(len(elements))
-	x.drawn += len(elements)
+	x.room(elements.n)
+	x.drawn += elements.n
 	if x.maps != nil && len(x.maps.now.whole) == 0 {
-		x.maps.now.whole = make(map[uint64]bool, len(elements))
+		x.maps.now.whole = make(map[uint64]bool, elements.n)
 	}
 	from := x.link("", "map "+set)
-	for i := range elements {
-		e := &elements[i]
+	for e := range elements.all() {
 		entry := svcEntry{front: e.front, kind: facts.FrontExternal, chain: e.chain, name: nftName(e.chain)}
 		outer := svcOuter{rest: e.chain}
 		switch {
@@ -177,11 +176,9 @@ func nftName(chain string) string {
 }
 
 // elements reads a map or set; an absent one has none.
-func (x *svcNFTables) elements(set string, key svcKey) (out []svcElement, err error) {
-	err = x.eachElement(set, func(e []byte) {
-		out = append(double(out), x.element(e, key))
-	})
-	return out, err
+func (x *svcNFTables) elements(set string, key svcKey) (*svcChunks[svcElement], error) {
+	out := &svcChunks[svcElement]{}
+	return out, x.eachElement(set, func(e []byte) { out.add(x.element(e, key)) })
 }
 
 // eachElement gives the attributes of each element of a set to fn.

@@ -12,16 +12,16 @@ import (
 // firewalls reads which frontends have source ranges, and those.
 func (x *svcNFTables) firewalls() (map[svcFront]svcOuter, error) {
 	elements, err := x.elements(services.MapFirewallIPs, svcKeyFront)
-	if err != nil || len(elements) == 0 {
+	if err != nil || elements.n == 0 {
 		return nil, err
 	}
-	out := make(map[svcFront]svcOuter, len(elements))
-	for i := range elements {
-		o, err := x.ranges(elements[i].chain)
+	out := make(map[svcFront]svcOuter, elements.n)
+	for e := range elements.all() {
+		o, err := x.ranges(e.chain)
 		if err != nil {
 			return nil, err
 		}
-		out[elements[i].front] = o
+		out[e.front] = o
 	}
 	for _, base := range [...]string{"filter-prerouting-pre-dnat", "filter-output-pre-dnat"} {
 		leads, err := x.some(base, func(r *svcRule) bool {
@@ -116,7 +116,7 @@ func (x *svcNFTables) refused(firewalled map[svcFront]svcOuter) error {
 		if err != nil {
 			return err
 		}
-		if len(elements) == 0 {
+		if elements.n == 0 {
 			continue
 		}
 		missing, err := x.refusals(m.set, m.key)
@@ -129,12 +129,12 @@ func (x *svcNFTables) refused(firewalled map[svcFront]svcOuter) error {
 			if err != nil {
 				return err
 			}
-			for _, e := range list {
+			for e := range list.all() {
 				cluster[e.front.addr] = true
 			}
 		}
-		list := make([]svcRefusal, 0, len(elements))
-		for _, e := range elements {
+		list := make([]svcRefusal, 0, elements.n)
+		for e := range elements.all() {
 			r := svcRefusal{svcEntry: svcEntry{front: e.front, name: e.name, kind: facts.FrontExternal}, link: "map " + m.set, missing: missing}
 			switch {
 			case m.key == svcKeyNodePort:

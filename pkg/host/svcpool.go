@@ -22,25 +22,28 @@ func (x *svcIPTables) pool(chain string) (*svcPool, error) {
 	if i, ok := x.pools[chain]; ok {
 		return &x.list[i], nil
 	}
-	p := svcPool{trace: x.link(chain, "")}
+	p := &x.pooled
+	*p = svcPool{trace: x.link(chain, "")}
 	x.picks, x.names = x.picks[:0], x.names[:0]
-	left := 1.0 // of all connections, what comes to the rule
-	err := x.src.rules("nat", chain, func(r *svcRule) error {
-		if left > 0 && r.verdict != svcNone {
-			left = x.pick(&p, chain, r, left)
-		}
-		return nil
-	})
-	if err != nil {
+	x.poolName, x.left = chain, 1
+	if err := x.src.rules("nat", chain, x.takePool); err != nil {
 		return nil, err
 	}
-	if err := x.ends(&p, chain); err != nil {
+	if err := x.ends(p, chain); err != nil {
 		return nil, err
 	}
-	if left > 1e-6 && p.unknown == "" {
+	if x.left > 1e-6 && p.unknown == "" {
 		p.broken = append(p.broken, chain)
 	}
-	return x.keep(chain, p), nil
+	return x.keep(chain, *p), nil
+}
+
+// poolRule takes a rule of such a chain.
+func (x *svcIPTables) poolRule(r *svcRule) error {
+	if x.left > 0 && r.verdict != svcNone {
+		x.left = x.pick(&x.pooled, x.poolName, r, x.left)
+	}
+	return nil
 }
 
 // keep remembers where a chain of endpoints leads. What it gives is valid until the next call.

@@ -33,7 +33,7 @@ type builder struct {
 func Want(c *facts.Cluster, o Options) *Wanted {
 	b := &builder{Options: o, cluster: c, doubts: map[int32]string{}}
 	slicesOf := newSliceIndex(c)
-	b.paths = make([]facts.ServicePath, 0, len(c.All)+len(c.All)/4)
+	b.paths = make([]facts.ServicePath, 0, likelyPaths(c))
 	for i := range c.All {
 		if s := &c.All[i]; s.Proxy == "" && !s.Headless && s.Type != facts.TypeExternalName {
 			b.service(s, slicesOf.of(s.Name))
@@ -42,6 +42,19 @@ func Want(c *facts.Cluster, o Options) *Wanted {
 	w := &Wanted{Rules: facts.ServiceRules{Mode: o.Mode, Families: []int{4, 6}, NodePorts: b.nodePorts()}, doubts: map[int]string{}, loose: o.Doubts.Masquerade}
 	b.sort(w)
 	return w
+}
+
+// likelyPaths is how many paths most clusters have: one for each port and address.
+func likelyPaths(c *facts.Cluster) (n int) {
+	for i := range c.All {
+		s := &c.All[i]
+		addresses := len(s.ClusterIPs) + len(s.ExternalIPs) + len(s.LoadBalancers)
+		if s.Type == facts.TypeNodePort || s.Type == facts.TypeLoadBalancer {
+			addresses++
+		}
+		n += len(s.Ports) * addresses
+	}
+	return n
 }
 
 // sort puts the paths in their order and drops those that occur twice.
