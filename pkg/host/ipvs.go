@@ -17,7 +17,7 @@ const maxIPVS = 1 << 18
 // IPVS reads the virtual servers of the calling thread's namespace. It must be called inside Do, and takes CAP_NET_ADMIN. A kernel without IPVS, or without its
 // module loaded, has none. Servers that are found by a firewall mark have no address and are left out.
 func (n *NS) IPVS() (*facts.IPVS, error) {
-	v, err := n.readIPVS()
+	v, err := whole(n.readIPVS)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &facts.IPVS{}, nil
 	}

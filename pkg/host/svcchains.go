@@ -16,8 +16,10 @@ type svcChains struct {
 	remembers func(set, chain []byte) bool // whether a list of clients is that of an endpoint's chain
 	pools     map[string]int32             // by chain: the index in list
 	list      []svcPool
-	picks     []svcPick // of the chain that is read
-	names     []byte    // their chains' names
+	poolName  string               // the chain of endpoints that is read
+	takePool  func(*svcRule) error // takes a rule of it
+	picks     []svcPick            // of it
+	names     []byte               // their chains' names
 	scratch   svcScratch
 	ruled     []uint32 // how many rules the chains of endpoints have that were read last
 }

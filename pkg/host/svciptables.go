@@ -15,11 +15,9 @@ import (
 // Service, KUBE-SVC- or KUBE-SVL-, perhaps by way of KUBE-FW- and KUBE-EXT-, to a chain for each endpoint, KUBE-SEP-, to its DNAT.
 type svcIPTables struct {
 	svcChains
-	outers   map[string]svcOuter // KUBE-EXT- and KUBE-FW- by chain
-	pooled   svcPool             // of the chain that is read
-	poolName string
-	left     float64              // of all connections, what comes to the chain's next rule
-	takePool func(*svcRule) error // poolRule
+	outers map[string]svcOuter // KUBE-EXT- and KUBE-FW- by chain
+	pooled svcPool             // of the chain that is read
+	left   float64             // of all connections, what comes to the chain's next rule
 }
 
 func newSvcIPTables(src svcSource, family int, trace bool) *svcIPTables {

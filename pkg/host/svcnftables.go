@@ -41,12 +41,10 @@ type svcNFTables struct {
 	likelyName      []byte
 	asked           [2][]byte // names of chains
 	pooled          svcMapRule
-	poolName        string               // of the chain that is read
-	takePool        func(*svcRule) error // poolRule
-	unnamed         int                  // Services that have other endpoints
-	maps            *svcMapsReading      // nil: nothing is remembered of maps
-	lost, lostPorts []string             // links that are missing on the way to the maps
-	lostRanges      []string             // and on the way to the source ranges
+	unnamed         int             // Services that have other endpoints
+	maps            *svcMapsReading // nil: nothing is remembered of maps
+	lost, lostPorts []string        // links that are missing on the way to the maps
+	lostRanges      []string        // and on the way to the source ranges
 }
 
 func newSvcNFTables(nf nfDumper, proto uint8, trace bool) *svcNFTables {
